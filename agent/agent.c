@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What comes in by HTTP becomes a job; admission decides when, the gate whether, and the sandbox how. Whatever may let
+ * a waiting job go on (a place, a verdict) only wakes the pump, one deferred event source, so that no callback of one
+ * part ever runs inside another. A place is a container that may exist: an execution that has ended holds its place
+ * until Docker has destroyed its sandbox, and so the number of sandboxes on the host is bounded, not just the number of
+ * programs. */
+
+#include "agent.h"
+#include "admission.h"
+#include "banner.h"
+#include "gate.h"
+#include "job.h"
+#include "journal.h"
+#include "log.h"
+#include "status.h"
+
+#include <errno.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-id128.h>
+
+/* After the last answer: for clients to take it and for Docker to destroy the last sandboxes. */
+#define FAREWELL_USEC (10 * USEC_PER_SEC)
+
+struct Agent {
+        sd_event *event;
+        Config *config;
+        char *disable_gvisor;
+        char boot_id[SD_ID128_STRING_MAX];
+
+        Http *http;
+        Docker *docker;
+        Containers *containers;
+        Gate *gate;
+        Admission *admission;
+        Job *jobs;
+
+        sd_event_source *pump, *turn_over;
+        sd_event_source *drain_timer;
+        bool draining;
+        char *status_line;
+        uint64_t ended, refused;
+};
+
+static void wake_pump(Agent *agent) {
+        int r = sd_event_source_set_enabled(agent->pump, SD_EVENT_ONESHOT);
+
+        if (r < 0)
+                log_line(LOG_ERR, "The pump cannot be woken: %s", strerror(-r));
+}
+
+static StatusInput status_input(const Agent *agent) {
+        size_t queued = admission_queued(agent->admission), running = 0;
+
+        for (const Job *job = agent->jobs; job; job = job_next(job))
+                running++;
+        return (StatusInput){
+                .config = agent->config,
+                .docker = agent->docker,
+                .gate = agent->gate,
+                .running = running - queued,
+                .queued = queued,
+                .ended = agent->ended,
+                .refused = agent->refused,
+        };
+}
+
+static size_t free_places(const Agent *agent) {
+        size_t count = containers_count(agent->containers);
+
+        return count < agent->config->max_running ? agent->config->max_running - count : 0;
+}
+
+static void notify_status(Agent *agent) {
+        StatusInput input = status_input(agent);
+        char *line = agent->draining ? text_format("Stopping, %zu running", input.running) : status_line(&input);
+
+        if (line && (!agent->status_line || strcmp(line, agent->status_line) != 0))
+                (void) sd_notifyf(false, "STATUS=%s", line);
+        if (!line)
+                return;
+        free(agent->status_line);
+        agent->status_line = line;
+}
+
+/* ---- jobs ---- */
+
+static void job_finish(Agent *agent, Job *job) {
+        admission_remove(agent->admission, job_execution(job));
+        job_unlink(&agent->jobs, job);
+        job_free(job);
+        wake_pump(agent);
+}
+
+static void on_job_ended(Job *job, const Result *result, const Refusal *refusal, SandboxFailure failure,
+                         void *userdata) {
+        Agent *agent = userdata;
+        const char *runtime = execution_request(job_execution(job))->runtime;
+
+        if (result) {
+                agent->ended++;
+                journal_execution_ended(runtime, job_uid(job), result);
+        } else {
+                agent->refused++;
+                journal_refused(execution_id(job_execution(job)), runtime, job_uid(job), refusal);
+        }
+        if (failure == SANDBOX_E_NOT_GVISOR)
+                gate_distrust(agent->gate); /* nothing may pass until that is understood */
+        else if (failure != 0)
+                gate_check(agent->gate);
+        job_finish(agent, job);
+}
+
+/* Starts or refuses the execution that has waited longest. Returns false when it has to go on waiting. */
+static bool pump_one(Agent *agent, Execution *execution) {
+        const Request *request = execution_request(execution);
+        SandboxContext context = gate_sandbox_context(agent->gate);
+        Refusal refusal = {0};
+        const char *image_id = gate_admit(agent->gate, request->runtime, &refusal);
+
+        if (!image_id && !refusal.code)
+                return false;
+        if (!image_id) {
+                admission_remove(agent->admission, execution);
+                execution_refuse(execution, &refusal);
+                refusal_deinit(&refusal);
+                return true;
+        }
+        if (free_places(agent) == 0)
+                return false;
+
+        admission_remove(agent->admission, execution);
+        if (!agent->config->gvisor_enabled)
+                log_line(LOG_WARNING, "%s", banner_execution_without_gvisor);
+        execution_start(execution, &(ExecutionStart){
+                                           .context = &context,
+                                           .config = agent->config,
+                                           .runtime = config_runtime(agent->config, request->runtime),
+                                           .image_id = image_id,
+                                           .boot_id = agent->boot_id,
+                                   });
+        return true;
+}
+
+static int on_pump(sd_event_source *source, void *userdata) {
+        Agent *agent = userdata;
+        Execution *execution;
+
+        (void) source;
+        while ((execution = admission_first(agent->admission)) && pump_one(agent, execution))
+                ;
+        notify_status(agent);
+        return 0;
+}
+
+/* Runs after everything else in a turn of the loop, so that nothing has to remember to ask. */
+static int on_turn_over(sd_event_source *source, void *userdata) {
+        Agent *agent = userdata;
+        bool done = !agent->jobs && http_busy(agent->http) == 0 && containers_count(agent->containers) == 0;
+
+        (void) source;
+        return agent->draining && done ? sd_event_exit(agent->event, 0) : 0;
+}
+
+static void on_changed(void *userdata) {
+        wake_pump(userdata);
+}
+
+/* ---- routes ---- */
+
+static void refuse(Agent *agent, HttpExchange *exchange, const char *runtime, Refusal *refusal) {
+        agent->refused++;
+        journal_refused(NULL, runtime, http_exchange_uid(exchange), refusal);
+        http_exchange_refuse(exchange, refusal);
+        refusal_deinit(refusal);
+}
+
+static int parse_query(const HttpExchange *exchange, bool *ret_streaming, Refusal *ret_refusal) {
+        const char *unknown = http_exchange_unknown_query(exchange, "stream");
+        const char *stream = http_exchange_query(exchange, "stream");
+
+        if (unknown)
+                return refusal_set(ret_refusal, 400, "invalid_query", unknown, NULL, "there is no such parameter");
+        if (stream && strcmp(stream, "0") != 0 && strcmp(stream, "1") != 0)
+                return refusal_set(ret_refusal, 400, "invalid_query", "stream", NULL, "must be 0 or 1");
+        *ret_streaming = stream && strcmp(stream, "1") == 0;
+        return 0;
+}
+
+static int set_out_of_memory(Refusal *ret_refusal) {
+        return refusal_set(ret_refusal, 503, "out_of_memory", NULL, NULL, "the agent has no memory for this now");
+}
+
+/* Everything that can refuse a request before it becomes an execution, from the request itself to the queue. */
+static int admit(Agent *agent, HttpExchange *exchange, Refusal *ret_refusal) {
+        CLEANUP(request_freep) Request *request = NULL;
+        const Buffer *body = http_exchange_body(exchange);
+        bool streaming = false;
+        Job *job;
+        int r;
+
+        r = parse_query(exchange, &streaming, ret_refusal);
+        if (r < 0)
+                return r;
+        r = request_parse(body->data, body->size, agent->config, &request, ret_refusal);
+        if (r == -ENOMEM)
+                return set_out_of_memory(ret_refusal);
+        if (r < 0)
+                return r;
+        if (agent->draining)
+                return refusal_set(ret_refusal, 503, "shutting_down", NULL, NULL, "the agent is stopping");
+        if (gate_verdict(agent->gate).state == GATE_SHUT && !gate_admit(agent->gate, request->runtime, ret_refusal))
+                return -EINVAL;
+
+        if (job_new(agent->event, exchange, request, streaming, on_job_ended, agent, &job) < 0)
+                return set_out_of_memory(ret_refusal);
+        request = NULL;
+        r = admission_add(agent->admission, job_execution(job), agent->config->queue_length + free_places(agent),
+                          agent->config->queue_ms, ret_refusal);
+        if (r < 0) {
+                job_free(job);
+                return r == -ENOMEM ? set_out_of_memory(ret_refusal) : r;
+        }
+        job_link(&agent->jobs, job);
+        wake_pump(agent);
+        return 0;
+}
+
+static void handle_execute(HttpExchange *exchange, void *userdata) {
+        Refusal refusal = {0};
+
+        if (admit(userdata, exchange, &refusal) < 0)
+                refuse(userdata, exchange, NULL, &refusal);
+}
+
+static void handle_status(HttpExchange *exchange, void *userdata) {
+        StatusInput input = status_input(userdata);
+
+        http_exchange_answer(exchange, 200, status_to_json(&input));
+}
+
+static void handle_health(HttpExchange *exchange, void *userdata) {
+        Agent *agent = userdata;
+        GateVerdict verdict = gate_verdict(agent->gate);
+        Refusal refusal = {0};
+
+        if (verdict.state == GATE_OPEN && !agent->draining) {
+                http_exchange_answer(exchange, 200, status_health_to_json(agent->config));
+                return;
+        }
+        if (agent->draining)
+                refusal_set(&refusal, 503, "shutting_down", NULL, NULL, "the agent is stopping");
+        else if (verdict.state == GATE_SHUT)
+                refusal_set(&refusal, 503, verdict.code, NULL, verdict.remedy, "%s",
+                            verdict.reason ? verdict.reason : "");
+        else
+                refusal_set(&refusal, 503, "checking", NULL, NULL, "the gate has no verdict yet");
+        http_exchange_refuse(exchange, &refusal);
+        refusal_deinit(&refusal);
+}
+
+static void on_gone(HttpExchange *exchange, void *userdata) {
+        Agent *agent = userdata;
+        Job *job = http_exchange_userdata(exchange);
+
+        if (!job)
+                return;
+        log_line(LOG_INFO, "Execution %s is cancelled: its client has left", execution_id(job_execution(job)));
+        job_finish(agent, job);
+}
+
+static void on_http_refused(const Refusal *refusal, void *userdata) {
+        Agent *agent = userdata;
+
+        agent->refused++;
+        journal_refused(NULL, NULL, (uid_t) -1, refusal);
+}
+
+static const HttpRoute routes[] = {
+        {.method = "POST", .path = "/v1/executions", .takes_body = true, .handle = handle_execute},
+        {.method = "GET", .path = "/v1/status", .handle = handle_status},
+        {.method = "GET", .path = "/healthz", .handle = handle_health},
+};
+
+/* ---- reload ---- */
+
+/* Settings that are used once, at start. Returns the name of one that differs, or NULL. */
+static const char *needs_restart(const Config *old, const Config *new) {
+        if (strcmp(old->docker_socket, new->docker_socket) != 0)
+                return "docker.socket";
+        if (strcmp(old->instance, new->instance) != 0)
+                return "agent.instance";
+        if (old->docker_call_ms != new->docker_call_ms)
+                return "docker.call_ms";
+        return old->max_connections != new->max_connections ? "http.max_connections" : NULL;
+}
+
+static int load_config(const Agent *agent, Config **ret_config, char **ret_message) {
+        CLEANUP(config_freep) Config *config = NULL;
+        int r = config_load(agent->config->path, &config, ret_message);
+
+        if (r >= 0)
+                r = config_apply_disable_gvisor(config, agent->disable_gvisor, ret_message);
+        if (r >= 0)
+                *ret_config = TAKE_PTR(config);
+        return r;
+}
+
+static void apply_config(Agent *agent, Config *config) {
+        const char *restart = needs_restart(agent->config, config);
+        bool was_enabled = agent->config->gvisor_enabled;
+        int r = gate_set_config(agent->gate, config);
+
+        if (r < 0) {
+                log_line(LOG_ERR, "The configuration stays as it was: %s", strerror(-r));
+                config_free(config);
+                return;
+        }
+        config_free(agent->config);
+        agent->config = config;
+        http_set_limits(agent->http, config->body_kb * 1024, config->request_ms * USEC_PER_MSEC);
+        log_line(LOG_INFO, "Read the configuration anew from %s", config->path);
+        if (restart)
+                log_line(LOG_WARNING, "%s has changed, which needs a restart", restart);
+        if (was_enabled && !config->gvisor_enabled)
+                log_line(LOG_WARNING, "%s", banner_gvisor_disabled);
+}
+
+void agent_reload(Agent *agent) {
+        CLEANUP_FREE char *message = NULL;
+        Config *config = NULL;
+
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_usec());
+        if (load_config(agent, &config, &message) < 0)
+                log_line(LOG_ERR, "The configuration stays as it was: %s", message ? message : "out of memory");
+        else
+                apply_config(agent, config);
+        (void) sd_notify(false, "READY=1");
+}
+
+/* ---- drain ---- */
+
+static void cancel_jobs(Agent *agent) {
+        for (Job *job = agent->jobs, *next; job; job = next) {
+                next = job_next(job);
+                execution_cancel(job_execution(job), "the agent is stopping");
+        }
+}
+
+static int on_farewell_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        Agent *agent = userdata;
+
+        (void) source;
+        (void) usec;
+        log_line(LOG_WARNING, "Stopping with %zu sandboxes that Docker has not removed yet; the next start will",
+                 containers_count(agent->containers));
+        return sd_event_exit(agent->event, 0);
+}
+
+static int arm_drain(Agent *agent, uint64_t usec, sd_event_time_handler_t handler) {
+        agent->drain_timer = sd_event_source_disable_unref(agent->drain_timer);
+        return sd_event_add_time_relative(agent->event, &agent->drain_timer, CLOCK_MONOTONIC, usec, 0, handler, agent);
+}
+
+static int on_drain_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        Agent *agent = userdata;
+
+        (void) source;
+        (void) usec;
+        cancel_jobs(agent);
+        return arm_drain(agent, FAREWELL_USEC, on_farewell_over);
+}
+
+static void refuse_queued(Agent *agent) {
+        Execution *execution;
+
+        while ((execution = admission_first(agent->admission))) {
+                admission_remove(agent->admission, execution);
+                execution_cancel(execution, "the agent is stopping");
+        }
+}
+
+void agent_drain(Agent *agent) {
+        int r;
+
+        if (!agent->draining) {
+                agent->draining = true;
+                (void) sd_notify(false, "STOPPING=1");
+                http_drain(agent->http);
+                refuse_queued(agent);
+                r = arm_drain(agent, agent->config->drain_ms * USEC_PER_MSEC, on_drain_over);
+        } else {
+                r = arm_drain(agent, 0, on_drain_over);
+        }
+        if (r < 0)
+                (void) sd_event_exit(agent->event, r);
+        wake_pump(agent);
+}
+
+/* ---- the whole ---- */
+
+static int make_sources(Agent *agent) {
+        int r = sd_event_add_defer(agent->event, &agent->pump, on_pump, agent);
+
+        if (r >= 0)
+                r = sd_event_add_post(agent->event, &agent->turn_over, on_turn_over, agent);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(agent->pump, "agent-pump");
+        (void) sd_event_source_set_description(agent->turn_over, "agent-turn-over");
+        return 0;
+}
+
+static int make_parts(Agent *agent, const Config *config, int listen_fd) {
+        HttpOptions options = {
+                .routes = routes,
+                .routes_size = ARRAY_SIZE(routes),
+                .max_connections = (unsigned) config->max_connections,
+                .body_limit = config->body_kb * 1024,
+                .request_usec = config->request_ms * USEC_PER_MSEC,
+                .gone = on_gone,
+                .refused = on_http_refused,
+                .userdata = agent,
+        };
+        int r = docker_new(agent->event, config->docker_socket, config->docker_call_ms, &agent->docker);
+
+        if (r >= 0)
+                r = containers_new(agent->event, agent->docker, config->instance, agent->boot_id, on_changed, agent,
+                                   &agent->containers);
+        if (r >= 0)
+                r = gate_new(agent->event, agent->docker, agent->containers, config, agent->boot_id, on_changed, agent,
+                             &agent->gate);
+        if (r >= 0)
+                r = admission_new(agent->event, &agent->admission);
+        return r < 0 ? r : http_new(agent->event, listen_fd, &options, &agent->http);
+}
+
+int agent_new(sd_event *event, Config *config, const char *disable_gvisor, int listen_fd, Agent **ret_agent) {
+        CLEANUP(agent_freep) Agent *agent = calloc(1, sizeof(*agent));
+        sd_id128_t boot_id;
+        int r;
+
+        if (!agent)
+                return -ENOMEM;
+        agent->event = sd_event_ref(event);
+        agent->disable_gvisor = disable_gvisor ? strdup(disable_gvisor) : NULL;
+        if (disable_gvisor && !agent->disable_gvisor)
+                return -ENOMEM;
+        r = sd_id128_randomize(&boot_id);
+        if (r < 0)
+                return r;
+        (void) sd_id128_to_string(boot_id, agent->boot_id);
+        r = make_sources(agent);
+        if (r >= 0)
+                r = make_parts(agent, config, listen_fd);
+        if (r < 0)
+                return r;
+        agent->config = config;
+        if (!config->gvisor_enabled)
+                log_line(LOG_WARNING, "%s", banner_gvisor_disabled);
+        gate_check(agent->gate);
+        *ret_agent = TAKE_PTR(agent);
+        return 0;
+}
+
+/* Clients first, then executions with their sandboxes, then what those stood on. */
+Agent *agent_free(Agent *agent) {
+        if (!agent)
+                return NULL;
+        http_free(agent->http);
+        while (agent->jobs) {
+                Job *job = agent->jobs;
+
+                job_unlink(&agent->jobs, job);
+                job_free(job);
+        }
+        admission_free(agent->admission);
+        gate_free(agent->gate);
+        containers_free(agent->containers);
+        docker_free(agent->docker);
+        (void) sd_event_source_disable_unref(agent->pump);
+        (void) sd_event_source_disable_unref(agent->turn_over);
+        (void) sd_event_source_disable_unref(agent->drain_timer);
+        (void) sd_event_unref(agent->event);
+        config_free(agent->config);
+        free(agent->disable_gvisor);
+        free(agent->status_line);
+        free(agent);
+        return NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A refusal is made where the facts are known and printed once, at the edge. All refusals have one shape. */
+
+#include "refusal.h"
+#include "json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void refusal_deinit(Refusal *refusal) {
+        free(refusal->message);
+        free(refusal->field);
+        free(refusal->remedy);
+        *refusal = (Refusal){0};
+}
+
+int refusal_set(Refusal *ret_refusal, unsigned status, const char *code, const char *field, const char *remedy,
+                const char *format, ...) {
+        va_list arguments;
+
+        *ret_refusal = (Refusal){
+                .status = status,
+                .code = code,
+                .field = field ? strdup(field) : NULL,
+                .remedy = remedy ? strdup(remedy) : NULL,
+        };
+        va_start(arguments, format);
+        if (vasprintf(&ret_refusal->message, format, arguments) < 0)
+                ret_refusal->message = NULL;
+        va_end(arguments);
+        return -EINVAL;
+}
+
+char *refusal_to_json(const Refusal *refusal) {
+        CLEANUP_JSON cJSON *body = cJSON_CreateObject();
+        cJSON *error = body ? cJSON_AddObjectToObject(body, "error") : NULL;
+
+        if (!error || json_add(error, "code", cJSON_CreateString(refusal->code)) < 0 ||
+            json_add(error, "message", cJSON_CreateString(refusal->message ? refusal->message : "")) < 0 ||
+            json_add(error, "field", json_new_string_or_null(refusal->field)) < 0 ||
+            json_add(error, "remedy", json_new_string_or_null(refusal->remedy)) < 0)
+                return NULL;
+        return cJSON_PrintUnformatted(body);
+}
+
+bool refusal_is_for_now(const Refusal *refusal) {
+        return refusal->status == 429 || refusal->status == 503;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The life of one sandbox: CREATING (Docker makes the container), ATTACHING (its stdio becomes our channel, before it
+ * starts, so that nothing is missed), BOOTING (until READY), PROVEN (the kernel's evidence was judged; a program may be
+ * sent), RUNNING, ENDED. The judgement is made here and nowhere else, and sandbox_run() refuses every other state: no
+ * path leads from an unproven kernel to user code. When the channel ends without a report, Docker is asked what became
+ * of the container, because its state is the evidence. */
+
+#include "sandbox.h"
+#include "docker-attach.h"
+#include "docker-stream.h"
+#include "version.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef enum SandboxState {
+        SANDBOX_CREATING,
+        SANDBOX_ATTACHING,
+        SANDBOX_BOOTING,
+        SANDBOX_PROVEN,
+        SANDBOX_RUNNING,
+        SANDBOX_ENDED,
+} SandboxState;
+
+struct Sandbox {
+        SandboxState state;
+        sd_event *event;
+        Docker *docker;
+        Container *container;
+        char *container_id;
+        DockerCall *call;
+        DockerAttach *attach;
+        sd_event_source *boot_timer;
+        bool gvisor_required;
+        char *host_release;
+        bool started; /* Docker has answered the start call */
+        bool channel_ended;
+        DockerStream stream;
+        FrameReader frames;
+        bool feeding;  /* bytes are being parsed: */
+        bool released; /* a handler that frees the sandbox then only sets this */
+        SandboxHandlers handlers;
+        void *userdata;
+};
+
+#define ATTACH_WRITE_MAX ((size_t) 256 * 1024 * 1024)
+
+Sandbox *sandbox_free(Sandbox *sandbox) {
+        if (!sandbox)
+                return NULL;
+        if (sandbox->feeding) {
+                sandbox->released = true;
+                return NULL;
+        }
+        (void) sd_event_source_disable_unref(sandbox->boot_timer);
+        docker_call_free(sandbox->call);
+        docker_attach_free(sandbox->attach);
+        container_release(sandbox->container);
+        (void) sd_event_unref(sandbox->event);
+        free(sandbox->container_id);
+        free(sandbox->host_release);
+        free(sandbox);
+        return NULL;
+}
+
+/* The last word; the sandbox may be gone afterwards. */
+static void sandbox_fail(Sandbox *sandbox, const SandboxError *error) {
+        if (sandbox->state == SANDBOX_ENDED)
+                return;
+        sandbox->state = SANDBOX_ENDED;
+        sandbox->boot_timer = sd_event_source_disable_unref(sandbox->boot_timer);
+        sandbox->handlers.failed(error, sandbox->userdata);
+}
+
+static void fail_with(Sandbox *sandbox, SandboxFailure failure, const char *message) {
+        sandbox_fail(sandbox, &(SandboxError){.failure = failure, .message = message});
+}
+
+/* ---- frames ---- */
+
+static int on_ready_frame(Sandbox *sandbox, const uint8_t *payload, size_t size) {
+        Evidence evidence;
+        const char *fault = NULL;
+
+        if (sandbox->state != SANDBOX_BOOTING || size < 4)
+                return -EBADMSG;
+        if (frame_u32_decode(payload) != FRAME_PROTOCOL_VERSION) {
+                fail_with(sandbox, SANDBOX_E_GUEST_VERSION, "the image's guest speaks another version of the protocol");
+                return -ESHUTDOWN;
+        }
+        if (evidence_parse(payload + 4, size - 4, &evidence) < 0)
+                return -EBADMSG;
+        if (strcmp(evidence.guest, TEE_VERSION) != 0) {
+                fail_with(sandbox, SANDBOX_E_GUEST_VERSION, "the image's guest is not of this agent's version");
+                return -ESHUTDOWN;
+        }
+        if (sandbox->gvisor_required)
+                fault = evidence_not_gvisor(&evidence, sandbox->host_release);
+        if (fault) {
+                fail_with(sandbox, SANDBOX_E_NOT_GVISOR, fault);
+                return -ESHUTDOWN;
+        }
+        sandbox->state = SANDBOX_PROVEN;
+        sandbox->boot_timer = sd_event_source_disable_unref(sandbox->boot_timer);
+        sandbox->handlers.ready(&evidence, sandbox->userdata);
+        return 0;
+}
+
+static int on_exit_frame(Sandbox *sandbox, const uint8_t *payload, size_t size) {
+        FrameExit report;
+
+        if (frame_exit_decode(payload, size, &report) < 0)
+                return -EBADMSG;
+        sandbox->state = SANDBOX_ENDED;
+        sandbox->handlers.exited(&report, sandbox->userdata);
+        return -ESHUTDOWN;
+}
+
+static int on_fault_frame(Sandbox *sandbox, const uint8_t *payload, size_t size) {
+        char message[512];
+        FrameFault fault;
+        size_t n;
+
+        if (frame_fault_decode(payload, size, &fault) < 0)
+                return -EBADMSG;
+        n = fault.message_size < sizeof(message) - 1 ? fault.message_size : sizeof(message) - 1;
+        memcpy(message, fault.message, n);
+        message[n] = '\0';
+        for (size_t i = 0; i < n; i++)
+                if ((unsigned char) message[i] < 0x20)
+                        message[i] = '?';
+        message[utf8_valid_prefix(message, strlen(message))] = '\0';
+        sandbox_fail(sandbox, &(SandboxError){
+                                      .failure = SANDBOX_E_FAULT,
+                                      .message = message,
+                                      .fault_reason = fault.reason,
+                                      .fault_errno = (int) fault.error_number,
+                              });
+        return -ESHUTDOWN;
+}
+
+static int on_output_frame(Sandbox *sandbox, FrameType type, const uint8_t *payload, size_t size) {
+        if (size == 0)
+                return -EBADMSG;
+        sandbox->handlers.output(type, payload, size, sandbox->userdata);
+        return 0;
+}
+
+/* -ESHUTDOWN ends the feeding without a fault: the conversation is over. */
+static int on_frame(uint8_t type, const uint8_t *payload, size_t size, void *userdata) {
+        Sandbox *sandbox = userdata;
+
+        if (sandbox->state == SANDBOX_ENDED || sandbox->released)
+                return -ESHUTDOWN;
+        if (type == FRAME_FAULT)
+                return on_fault_frame(sandbox, payload, size);
+        if (type == FRAME_READY)
+                return on_ready_frame(sandbox, payload, size);
+        if (sandbox->state != SANDBOX_RUNNING)
+                return -EBADMSG;
+        if (type == FRAME_STDOUT || type == FRAME_STDERR)
+                return on_output_frame(sandbox, (FrameType) type, payload, size);
+        return type == FRAME_EXIT ? on_exit_frame(sandbox, payload, size) : -EBADMSG;
+}
+
+/* What the guest writes to its stderr is no protocol: its own last words (a crash of the C library, say). Dropped. */
+static int on_stream(DockerStreamId id, const uint8_t *data, size_t size, void *userdata) {
+        Sandbox *sandbox = userdata;
+
+        if (id != DOCKER_STREAM_STDOUT)
+                return 0;
+        return frame_reader_feed(&sandbox->frames, data, size, on_frame, sandbox);
+}
+
+static void on_attach_data(const uint8_t *data, size_t size, void *userdata) {
+        Sandbox *sandbox = userdata;
+        int r;
+
+        if (sandbox->state == SANDBOX_ENDED)
+                return;
+        sandbox->feeding = true;
+        r = docker_stream_feed(&sandbox->stream, data, size, on_stream, sandbox);
+        if (r < 0 && r != -ESHUTDOWN && !sandbox->released)
+                fail_with(sandbox, SANDBOX_E_PROTOCOL, "what the sandbox sent breaks the guest protocol");
+        sandbox->feeding = false;
+        if (sandbox->released)
+                sandbox_free(sandbox);
+}
+
+/* ---- its end ---- */
+
+static void on_inspected(const DockerReply *reply, void *userdata) {
+        Sandbox *sandbox = userdata;
+        const cJSON *state = docker_reply_ok(reply) ? json_get_object(reply->json, "State") : NULL;
+        const char *text = json_get_string(state, "Error");
+        bool oom_killed = cJSON_IsTrue(json_get(state, "OOMKilled"));
+        CLEANUP_FREE char *message = NULL;
+
+        if (state)
+                message = text_format("container %s, exit code %lld, OOMKilled %s%s%s",
+                                      json_get_string(state, "Status") ? json_get_string(state, "Status") : "gone",
+                                      (long long) json_get_integer(state, "ExitCode", -1),
+                                      oom_killed ? "true" : "false", text && text[0] ? ": " : "", text ? text : "");
+        else
+                message = text_format("the container's state could not be read: %s",
+                                      reply->message ? reply->message : "");
+        sandbox->call = docker_call_free(sandbox->call);
+        sandbox_fail(sandbox, &(SandboxError){
+                                      .failure = SANDBOX_E_DIED,
+                                      .message = message ? message : "out of memory",
+                                      .oom_killed = oom_killed,
+                              });
+}
+
+static void inspect(Sandbox *sandbox) {
+        int r = docker_container_inspect(sandbox->docker, sandbox->container_id, on_inspected, sandbox, &sandbox->call);
+
+        if (r < 0)
+                fail_with(sandbox, SANDBOX_E_DIED, strerror(-r));
+}
+
+static void on_attach_ended(int error, const char *message, void *userdata) {
+        Sandbox *sandbox = userdata;
+
+        if (sandbox->state == SANDBOX_ENDED)
+                return;
+        sandbox->channel_ended = true;
+        if (sandbox->state == SANDBOX_ATTACHING)
+                fail_with(sandbox, SANDBOX_E_DOCKER, message ? message : strerror(-error));
+        else if (sandbox->started)
+                inspect(sandbox);
+        /* else: a start that fails ends the channel too, and its own answer, which is on its way, says why. */
+}
+
+static int on_boot_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        fail_with(userdata, SANDBOX_E_BOOT_TIMEOUT, "the sandbox did not come up within sandbox.boot_ms");
+        return 0;
+}
+
+/* ---- its beginning ---- */
+
+static void on_started(const DockerReply *reply, void *userdata) {
+        Sandbox *sandbox = userdata;
+
+        sandbox->call = docker_call_free(sandbox->call);
+        sandbox->started = true;
+        if (!docker_reply_ok(reply))
+                fail_with(sandbox, SANDBOX_E_DOCKER, reply->message);
+        else if (sandbox->channel_ended)
+                inspect(sandbox);
+}
+
+static void on_attached(void *userdata) {
+        Sandbox *sandbox = userdata;
+        int r;
+
+        sandbox->state = SANDBOX_BOOTING;
+        r = docker_container_start(sandbox->docker, sandbox->container_id, on_started, sandbox, &sandbox->call);
+        if (r < 0)
+                fail_with(sandbox, SANDBOX_E_DOCKER, strerror(-r));
+}
+
+static void on_created(const char *id, const DockerReply *reply, void *userdata) {
+        static const DockerAttachHandlers handlers = {
+                .ready = on_attached,
+                .data = on_attach_data,
+                .ended = on_attach_ended,
+        };
+        Sandbox *sandbox = userdata;
+        int r;
+
+        if (!id) {
+                fail_with(sandbox, SANDBOX_E_DOCKER, reply->message ? reply->message : "Docker told no container's id");
+                return;
+        }
+        sandbox->state = SANDBOX_ATTACHING;
+        sandbox->container_id = strdup(id);
+        r = sandbox->container_id ? docker_attach_new(sandbox->docker, sandbox->event, id, ATTACH_WRITE_MAX, &handlers,
+                                                      sandbox, &sandbox->attach)
+                                  : -ENOMEM;
+        if (r < 0)
+                fail_with(sandbox, SANDBOX_E_DOCKER, strerror(-r));
+}
+
+static int sandbox_init(Sandbox *sandbox, const SandboxContext *context, const TemplateInput *input) {
+        CLEANUP_JSON cJSON *spec = template_new(input);
+        int r;
+
+        if (!spec)
+                return -ENOMEM;
+        if (context->host_release) {
+                sandbox->host_release = strdup(context->host_release);
+                if (!sandbox->host_release)
+                        return -ENOMEM;
+        }
+        r = sd_event_add_time_relative(context->event, &sandbox->boot_timer, CLOCK_MONOTONIC,
+                                       input->config->sandbox_boot_ms * USEC_PER_MSEC, 0, on_boot_timeout, sandbox);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(sandbox->boot_timer, "sandbox-boot");
+        return containers_create(context->containers, input->execution_id, spec, on_created, sandbox,
+                                 &sandbox->container);
+}
+
+int sandbox_new(const SandboxContext *context, const TemplateInput *input, const SandboxHandlers *handlers,
+                void *userdata, Sandbox **ret_sandbox) {
+        CLEANUP(sandbox_freep) Sandbox *sandbox = calloc(1, sizeof(*sandbox));
+        int r;
+
+        if (!sandbox)
+                return -ENOMEM;
+        sandbox->state = SANDBOX_CREATING;
+        sandbox->event = sd_event_ref(context->event);
+        sandbox->docker = context->docker;
+        sandbox->gvisor_required = input->config->gvisor_enabled;
+        sandbox->handlers = *handlers;
+        sandbox->userdata = userdata;
+        frame_reader_init(&sandbox->frames);
+        r = sandbox_init(sandbox, context, input);
+        if (r < 0)
+                return r;
+        *ret_sandbox = TAKE_PTR(sandbox);
+        return 0;
+}
+
+int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files) {
+        Buffer frames = BUFFER_INIT(request_encoded_max(request));
+        int r;
+
+        if (sandbox->state != SANDBOX_PROVEN)
+                return -EPROTO;
+        r = request_encode(request, open_files, &frames);
+        if (r >= 0)
+                r = docker_attach_write(sandbox->attach, frames.data, frames.size);
+        buffer_deinit(&frames);
+        if (r >= 0)
+                sandbox->state = SANDBOX_RUNNING;
+        return r;
+}
+
+int sandbox_stop(Sandbox *sandbox) {
+        uint8_t header[FRAME_HEADER_SIZE];
+
+        if (sandbox->state != SANDBOX_RUNNING)
+                return -EPROTO;
+        frame_header_encode(header, FRAME_STOP, 0);
+        return docker_attach_write(sandbox->attach, header, sizeof(header));
+}

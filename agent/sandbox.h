@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "containers.h"
+#include "evidence.h"
+#include "frame.h"
+#include "request.h"
+#include "template.h"
+
+/* One container for one execution: made, proven, given its program once, destroyed. Never reused. */
+
+typedef struct Sandbox Sandbox;
+
+/* Documented ways in which a sandbox fails. Before sandbox_run() none of the user's code has run. */
+typedef enum SandboxFailure {
+        SANDBOX_E_DOCKER = 1,    /* Docker refused or did not answer; message: its words */
+        SANDBOX_E_BOOT_TIMEOUT,  /* no READY within sandbox.boot_ms */
+        SANDBOX_E_NOT_GVISOR,    /* its kernel is not gVisor, and had to be */
+        SANDBOX_E_GUEST_VERSION, /* the image's guest is of another version */
+        SANDBOX_E_PROTOCOL,      /* what it sent breaks the guest protocol */
+        SANDBOX_E_FAULT,         /* the guest reported that it could not go on */
+        SANDBOX_E_DIED,          /* it ended without a report */
+} SandboxFailure;
+
+typedef struct SandboxError {
+        SandboxFailure failure;
+        const char *message;
+        /* of SANDBOX_E_FAULT */
+        FrameFaultReason fault_reason;
+        int fault_errno;
+        /* of SANDBOX_E_DIED: Docker's state of the container, where it could be had */
+        bool oom_killed;
+} SandboxError;
+
+/* exited and failed end the conversation: exactly one of them is called, last. Handlers may free the sandbox. */
+typedef struct SandboxHandlers {
+        void (*ready)(const Evidence *evidence, void *userdata);
+        void (*output)(FrameType stream, const uint8_t *data, size_t size,
+                       void *userdata); /* FRAME_STDOUT, FRAME_STDERR */
+        void (*exited)(const FrameExit *report, void *userdata);
+        void (*failed)(const SandboxError *error, void *userdata);
+} SandboxHandlers;
+
+typedef struct SandboxContext {
+        sd_event *event;
+        Docker *docker;
+        Containers *containers;
+        const char *host_release; /* of the kernel that Docker runs on, or NULL; copied */
+} SandboxContext;
+
+/* input is read during the call only. Returns a negative errno when it could not even be begun. */
+int sandbox_new(const SandboxContext *context, const TemplateInput *input, const SandboxHandlers *handlers,
+                void *userdata, Sandbox **ret_sandbox);
+
+/* Destroys the container, in the background. */
+Sandbox *sandbox_free(Sandbox *sandbox);
+
+DEFINE_CLEANUP(Sandbox *, sandbox_free)
+
+/* Sends the program. Once, and only after ready was called: -EPROTO otherwise. */
+int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files);
+
+/* Asks the guest to kill the program; exited follows, from a guest that still works. */
+int sandbox_stop(Sandbox *sandbox);

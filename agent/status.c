@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the agent says of itself: the same facts as JSON for programs and as one line for systemctl status. */
+
+#include "status.h"
+#include "json.h"
+#include "version.h"
+
+static const char *const gate_states[] = {
+        [GATE_CHECKING] = "checking",
+        [GATE_OPEN] = "open",
+        [GATE_SHUT] = "shut",
+};
+
+static int add_verdict(cJSON *object, const GateVerdict *verdict) {
+        if (json_add(object, "code", json_new_string_or_null(verdict->code)) < 0 ||
+            json_add(object, "reason", json_new_string_or_null(verdict->reason)) < 0)
+                return -1;
+        return json_add(object, "remedy", json_new_string_or_null(verdict->remedy));
+}
+
+static int add_gate(cJSON *status, const Gate *gate) {
+        cJSON *object = cJSON_AddObjectToObject(status, "gate");
+        GateVerdict verdict = gate_verdict(gate);
+
+        if (!object || json_add(object, "state", cJSON_CreateString(gate_states[verdict.state])) < 0)
+                return -1;
+        return add_verdict(object, &verdict);
+}
+
+static int add_gvisor(cJSON *status, const StatusInput *input) {
+        cJSON *object = cJSON_AddObjectToObject(status, "gvisor");
+
+        if (!object || json_add(object, "enabled", cJSON_CreateBool(input->config->gvisor_enabled)) < 0 ||
+            json_add(object, "oci_runtime", cJSON_CreateString(config_oci_runtime(input->config))) < 0)
+                return -1;
+        return json_add(object, "kernel", json_new_string_or_null(gate_kernel(input->gate)));
+}
+
+static int add_docker(cJSON *status, const StatusInput *input) {
+        cJSON *object = cJSON_AddObjectToObject(status, "docker");
+
+        if (!object || json_add(object, "version", json_new_string_or_null(gate_docker_version(input->gate))) < 0)
+                return -1;
+        return json_add(object, "api_version", json_new_string_or_null(docker_api_version(input->docker)));
+}
+
+static int add_runtimes(cJSON *status, const StatusInput *input) {
+        cJSON *runtimes = cJSON_AddObjectToObject(status, "runtimes");
+
+        if (!runtimes)
+                return -1;
+        for (size_t i = 0; i < input->config->runtimes_size; i++) {
+                const ConfigRuntime *runtime = &input->config->runtimes[i];
+                cJSON *object = cJSON_AddObjectToObject(runtimes, runtime->name);
+                GateVerdict verdict = gate_runtime(input->gate, i);
+
+                if (!object || json_add(object, "image", cJSON_CreateString(runtime->image)) < 0 ||
+                    json_add(object, "available", cJSON_CreateBool(verdict.state == GATE_OPEN)) < 0 ||
+                    add_verdict(object, &verdict) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int add_number(cJSON *object, const char *key, uint64_t value) {
+        return json_add(object, key, cJSON_CreateNumber((double) value));
+}
+
+static int add_executions(cJSON *status, const StatusInput *input) {
+        cJSON *object = cJSON_AddObjectToObject(status, "executions");
+
+        if (!object || add_number(object, "running", input->running) < 0 ||
+            add_number(object, "queued", input->queued) < 0 ||
+            add_number(object, "max_running", input->config->max_running) < 0 ||
+            add_number(object, "queue_length", input->config->queue_length) < 0 ||
+            add_number(object, "ended", input->ended) < 0)
+                return -1;
+        return add_number(object, "refused", input->refused);
+}
+
+char *status_to_json(const StatusInput *input) {
+        CLEANUP_JSON cJSON *status = cJSON_CreateObject();
+
+        if (!status || json_add(status, "version", cJSON_CreateString(TEE_VERSION)) < 0 ||
+            add_gate(status, input->gate) < 0 || add_gvisor(status, input) < 0 || add_docker(status, input) < 0 ||
+            add_runtimes(status, input) < 0 || add_executions(status, input) < 0)
+                return NULL;
+        return cJSON_PrintUnformatted(status);
+}
+
+char *status_health_to_json(const Config *config) {
+        return text_format("{\"gate\":\"open\",\"gvisor\":%s}", config->gvisor_enabled ? "true" : "false");
+}
+
+char *status_line(const StatusInput *input) {
+        GateVerdict verdict = gate_verdict(input->gate);
+        const char *mode = input->config->gvisor_enabled ? "gVisor" : "gVisor is DISABLED";
+
+        if (verdict.state == GATE_SHUT)
+                return text_format("Gate shut (%s): %s%s%s", verdict.code, verdict.reason ? verdict.reason : "",
+                                   verdict.remedy ? ". Remedy: " : "", verdict.remedy ? verdict.remedy : "");
+        return text_format("Gate %s, %s, %zu running, %zu queued", gate_states[verdict.state], mode, input->running,
+                           input->queued);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Output comes cut where pipes cut it. An event's text has to be whole characters, so up to three bytes of one that is
+ * not complete wait for the next piece; bytes that are no text go as base64. */
+
+#include "stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define HELD_MAX 4U
+/* A byte of output is at the most six in JSON; then there are the events' own. */
+#define JSON_GROWTH 8U
+#define EVENTS_OWN ((size_t) 2 * 1024 * 1024)
+
+static int write_event(Stream *stream, const cJSON *event) {
+        CLEANUP_JSON_TEXT char *text = event ? cJSON_PrintUnformatted(event) : NULL;
+        Buffer line = BUFFER_INIT(SIZE_MAX / 2);
+        int r;
+
+        if (!text)
+                return -ENOMEM;
+        r = buffer_append_text(&line, text);
+        if (r >= 0)
+                r = buffer_append(&line, "\n", 1);
+        if (r >= 0)
+                r = http_exchange_stream_write(stream->exchange, line.data, line.size);
+        buffer_deinit(&line);
+        return r;
+}
+
+/* What could not be said cuts the answer off: an incomplete stream must not look like a whole one. */
+static int checked(Stream *stream, int r) {
+        if (r < 0)
+                http_exchange_stream_abort(stream->exchange);
+        return r;
+}
+
+static cJSON *event_new(const char *name) {
+        CLEANUP_JSON cJSON *event = cJSON_CreateObject();
+
+        if (!event || json_add(event, "event", cJSON_CreateString(name)) < 0)
+                return NULL;
+        return TAKE_PTR(event);
+}
+
+int stream_begin(Stream *stream, HttpExchange *exchange, size_t output_max, const Result *result) {
+        CLEANUP_JSON cJSON *event = event_new("started");
+        int r;
+
+        if (event && (json_add(event, "id", cJSON_CreateString(result->id)) < 0 ||
+                      json_add(event, "sandbox", result_sandbox_to_json(result)) < 0)) {
+                cJSON_Delete(event);
+                event = NULL;
+        }
+        *stream = (Stream){
+                .exchange = exchange,
+                .held = {BUFFER_INIT(HELD_MAX), BUFFER_INIT(HELD_MAX)},
+        };
+        r = http_exchange_stream_begin(exchange, "application/x-ndjson", output_max * JSON_GROWTH + EVENTS_OWN);
+        return checked(stream, r < 0 ? r : write_event(stream, event));
+}
+
+static const char *event_name(FrameType type) {
+        return type == FRAME_STDOUT ? "stdout" : "stderr";
+}
+
+static int write_output(Stream *stream, FrameType type, const Buffer *data) {
+        CLEANUP_JSON cJSON *event = NULL;
+
+        if (data->size == 0)
+                return 0;
+        event = event_new(event_name(type));
+        if (!event || json_add(event, "data", json_new_text(data->data, data->size)) < 0)
+                return -ENOMEM;
+        return write_event(stream, event);
+}
+
+int stream_output(Stream *stream, FrameType type, const uint8_t *data, size_t size) {
+        Buffer *held = &stream->held[type == FRAME_STDOUT ? 0 : 1];
+        Buffer piece = BUFFER_INIT(held->size + size);
+        size_t tail;
+        int r;
+
+        r = buffer_append(&piece, held->data, held->size);
+        if (r >= 0)
+                r = buffer_append(&piece, data, size);
+        if (r >= 0) {
+                buffer_clear(held);
+                tail = utf8_incomplete_tail(piece.data, piece.size);
+                r = buffer_append(held, piece.data + piece.size - tail, tail);
+                piece.size -= tail;
+        }
+        if (r >= 0)
+                r = write_output(stream, type, &piece);
+        buffer_deinit(&piece);
+        return checked(stream, r);
+}
+
+int stream_end(Stream *stream, const Result *result) {
+        CLEANUP_JSON cJSON *event = event_new("ended");
+        int r = write_output(stream, FRAME_STDOUT, &stream->held[0]);
+
+        if (r >= 0)
+                r = write_output(stream, FRAME_STDERR, &stream->held[1]);
+        if (r >= 0)
+                r = !event || json_add(event, "result", result_to_json(result, false)) < 0 ? -ENOMEM : 0;
+        if (r >= 0)
+                r = write_event(stream, event);
+        if (r >= 0)
+                http_exchange_stream_end(stream->exchange);
+        return checked(stream, r);
+}
+
+void stream_deinit(Stream *stream) {
+        buffer_deinit(&stream->held[0]);
+        buffer_deinit(&stream->held[1]);
+}

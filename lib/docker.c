@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Typed calls over transfer.c. Docker's errors are kept in its own words ({"message": …}), because they are what an
+ * administrator searches for. The API version is agreed on by /_ping and pinned nowhere: Docker 20.10 speaks up
+ * to 1.41, Docker 29 refuses what is older than 1.40 or 1.44. */
+
+#include "docker.h"
+#include "transfer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DOCKER_API_MAJOR 1U
+#define DOCKER_API_OLDEST 40U /* minor; older ones lack what the sandbox template uses */
+#define DOCKER_API_NEWEST 47U
+#define DOCKER_ANSWER_MAX ((size_t) 4 * 1024 * 1024)
+#define DOCKER_EVENT_MAX ((size_t) 256 * 1024)
+#define DOCKER_MESSAGE_MAX 1024U
+
+struct Docker {
+        Transport *transport;
+        char *socket_path;
+        uint64_t call_ms;
+        char api_version[16];
+};
+
+struct DockerCall {
+        Docker *docker;
+        Transfer *transfer;
+        char *what; /* "GET /info", for messages */
+        DockerDone done;
+        DockerEvent event;
+        Buffer event_line;
+        bool is_ping;
+        void *userdata;
+};
+
+int docker_new(sd_event *event, const char *socket_path, uint64_t call_ms, Docker **ret_docker) {
+        CLEANUP(docker_freep) Docker *docker = calloc(1, sizeof(*docker));
+        int r;
+
+        if (!docker)
+                return -ENOMEM;
+        docker->call_ms = call_ms;
+        docker->socket_path = strdup(socket_path);
+        if (!docker->socket_path)
+                return -ENOMEM;
+        r = transport_new(event, &docker->transport);
+        if (r < 0)
+                return r;
+        *ret_docker = TAKE_PTR(docker);
+        return 0;
+}
+
+Docker *docker_free(Docker *docker) {
+        if (!docker)
+                return NULL;
+        transport_free(docker->transport);
+        free(docker->socket_path);
+        free(docker);
+        return NULL;
+}
+
+DockerCall *docker_call_free(DockerCall *call) {
+        if (!call)
+                return NULL;
+        transfer_free(call->transfer);
+        buffer_deinit(&call->event_line);
+        free(call->what);
+        free(call);
+        return NULL;
+}
+
+bool docker_reply_ok(const DockerReply *reply) {
+        return reply->error == 0 && ((reply->status >= 200 && reply->status < 300) || reply->status == 304);
+}
+
+const char *docker_socket_path(const Docker *docker) {
+        return docker->socket_path;
+}
+
+const char *docker_api_version(const Docker *docker) {
+        return docker->api_version[0] ? docker->api_version : NULL;
+}
+
+/* ---- answers ---- */
+
+static int agree_on_version(Docker *docker, const char *offered) {
+        unsigned major, minor;
+        char rest;
+
+        if (!offered || sscanf(offered, "%3u.%3u%c", &major, &minor, &rest) != 2 || major != DOCKER_API_MAJOR ||
+            minor < DOCKER_API_OLDEST)
+                return -EPROTONOSUPPORT;
+        if (minor > DOCKER_API_NEWEST)
+                minor = DOCKER_API_NEWEST;
+        (void) snprintf(docker->api_version, sizeof(docker->api_version), "%u.%u", major, minor);
+        return 0;
+}
+
+static void answer(DockerCall *call, DockerReply *reply, const char *detail) {
+        char message[DOCKER_MESSAGE_MAX];
+
+        if (!docker_reply_ok(reply)) {
+                if (reply->error < 0)
+                        (void) snprintf(message, sizeof(message), "%s on %s: %s", call->what, call->docker->socket_path,
+                                        detail);
+                else
+                        (void) snprintf(message, sizeof(message), "%s", detail);
+                message[utf8_valid_prefix(message, strlen(message))] = '\0';
+                reply->message = message;
+        }
+        call->done(reply, call->userdata);
+}
+
+static void on_ping(DockerCall *call, const TransferResult *result, DockerReply *reply) {
+        const char *detail = "Docker did not answer /_ping as Docker does";
+
+        if (reply->error == 0 && docker_reply_ok(reply)) {
+                reply->error = agree_on_version(call->docker, result->header_value);
+                if (reply->error < 0 && result->header_value)
+                        detail = "its API version is not one that this program speaks (1.40 and later)";
+        } else if (reply->error < 0) {
+                detail = result->message;
+        }
+        answer(call, reply, detail);
+}
+
+static void on_transfer_done(Transfer *transfer, const TransferResult *result, void *userdata) {
+        DockerCall *call = userdata;
+        DockerReply reply = {.error = result->error, .status = result->status};
+        CLEANUP_JSON cJSON *json = NULL;
+        CLEANUP_FREE char *status_text = NULL;
+        const char *detail = result->message;
+        JsonError error;
+
+        (void) transfer;
+        if (call->is_ping) {
+                on_ping(call, result, &reply);
+                return;
+        }
+        if (reply.error == 0 && result->body->size > 0) {
+                json = json_parse(result->body->data, result->body->size, &error);
+                if (!json) {
+                        reply.error = -EBADMSG;
+                        detail = "the answer is no JSON";
+                }
+        }
+        reply.json = json;
+        if (reply.error == 0 && !docker_reply_ok(&reply)) {
+                detail = json_get_string(json, "message");
+                if (!detail) {
+                        status_text = text_format("HTTP status %u", reply.status);
+                        detail = status_text;
+                }
+        }
+        answer(call, &reply, detail ? detail : "no answer");
+}
+
+static void handle_event_line(DockerCall *call) {
+        JsonError error;
+        CLEANUP_JSON cJSON *event = json_parse(call->event_line.data, call->event_line.size, &error);
+
+        buffer_clear(&call->event_line);
+        if (event)
+                call->event(event, call->userdata);
+}
+
+static void on_transfer_data(Transfer *transfer, const void *data, size_t size, void *userdata) {
+        DockerCall *call = userdata;
+        const char *p = data;
+
+        (void) transfer;
+        while (size > 0) {
+                const char *end = memchr(p, '\n', size);
+                size_t n = end ? (size_t) (end - p) : size;
+
+                /* A line that is too long to be one of Docker's is dropped: an event is a hint to look, not a fact. */
+                if (buffer_append(&call->event_line, p, n) < 0)
+                        buffer_clear(&call->event_line);
+                else if (end && call->event_line.size > 0)
+                        handle_event_line(call);
+                n += end ? 1 : 0;
+                p += n;
+                size -= n;
+        }
+}
+
+/* ---- calls ---- */
+
+typedef struct CallSpec {
+        const char *method;
+        const char *path; /* below the version */
+        const char *body;
+        DockerEvent event;
+        bool is_ping;
+} CallSpec;
+
+static int docker_call(Docker *docker, const CallSpec *spec, DockerDone done, void *userdata, DockerCall **ret_call) {
+        CLEANUP(docker_call_freep) DockerCall *call = NULL;
+        CLEANUP_FREE char *url = NULL;
+        int r;
+
+        if (!spec->is_ping && !docker_api_version(docker))
+                return -ENOTCONN;
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        *call = (DockerCall){
+                .docker = docker,
+                .what = text_format("%s %s", spec->method, spec->path),
+                .done = done,
+                .event = spec->event,
+                .event_line = BUFFER_INIT(DOCKER_EVENT_MAX),
+                .is_ping = spec->is_ping,
+                .userdata = userdata,
+        };
+        url = spec->is_ping ? text_format("http://docker%s", spec->path)
+                            : text_format("http://docker/v%s%s", docker->api_version, spec->path);
+        if (!call->what || !url)
+                return -ENOMEM;
+
+        TransferRequest request = {
+                .unix_socket = docker->socket_path,
+                .method = spec->method,
+                .url = url,
+                .body = spec->body,
+                .body_size = spec->body ? strlen(spec->body) : 0,
+                .timeout_ms = spec->event ? 0 : docker->call_ms,
+                .response_limit = DOCKER_ANSWER_MAX,
+                .header = spec->is_ping ? "Api-Version" : NULL,
+        };
+        r = transfer_start(docker->transport, &request, on_transfer_done, spec->event ? on_transfer_data : NULL, call,
+                           &call->transfer);
+        if (r < 0)
+                return r;
+        *ret_call = TAKE_PTR(call);
+        return 0;
+}
+
+int docker_ping(Docker *docker, DockerDone done, void *userdata, DockerCall **ret_call) {
+        CallSpec spec = {.method = "GET", .path = "/_ping", .is_ping = true};
+
+        return docker_call(docker, &spec, done, userdata, ret_call);
+}
+
+int docker_info(Docker *docker, DockerDone done, void *userdata, DockerCall **ret_call) {
+        CallSpec spec = {.method = "GET", .path = "/info"};
+
+        return docker_call(docker, &spec, done, userdata, ret_call);
+}
+
+/* A call on one object: the path is prefix + name + suffix. Names come from the configuration or from Docker. */
+static int object_call(Docker *docker, const char *method, const char *prefix, const char *name, const char *suffix,
+                       const char *body, DockerDone done, void *userdata, DockerCall **ret_call) {
+        CLEANUP_FREE char *path = text_format("%s%s%s", prefix, name, suffix);
+        CallSpec spec = {.method = method, .path = path, .body = body};
+
+        return path ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
+}
+
+int docker_image_inspect(Docker *docker, const char *image, DockerDone done, void *userdata, DockerCall **ret_call) {
+        return object_call(docker, "GET", "/images/", image, "/json", NULL, done, userdata, ret_call);
+}
+
+int docker_container_create(Docker *docker, const char *name, const cJSON *spec, DockerDone done, void *userdata,
+                            DockerCall **ret_call) {
+        CLEANUP_JSON_TEXT char *body = cJSON_PrintUnformatted(spec);
+
+        if (!body)
+                return -ENOMEM;
+        return object_call(docker, "POST", "/containers/create?name=", name, "", body, done, userdata, ret_call);
+}
+
+int docker_container_start(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call) {
+        return object_call(docker, "POST", "/containers/", id, "/start", NULL, done, userdata, ret_call);
+}
+
+int docker_container_inspect(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call) {
+        return object_call(docker, "GET", "/containers/", id, "/json", NULL, done, userdata, ret_call);
+}
+
+int docker_container_remove(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call) {
+        return object_call(docker, "DELETE", "/containers/", id, "?force=1&v=1", NULL, done, userdata, ret_call);
+}
+
+int docker_container_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call) {
+        /* {"label":["…"]}, percent-encoded where URLs need it; label holds none but name characters and '='. */
+        return object_call(docker, "GET", "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22", label, "%22%5D%7D",
+                           NULL, done, userdata, ret_call);
+}
+
+int docker_events(Docker *docker, DockerEvent event, DockerDone done, void *userdata, DockerCall **ret_call) {
+        CallSpec spec = {
+                .method = "GET",
+                .path = "/events?filters=%7B%22type%22%3A%5B%22daemon%22%2C%22image%22%5D%7D",
+                .event = event,
+        };
+
+        return docker_call(docker, &spec, done, userdata, ret_call);
+}

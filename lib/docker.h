@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "json.h"
+
+#include <systemd/sd-event.h>
+
+/* A client of the Docker Engine API on its unix socket: one typed function a call, each answered by a callback. */
+
+typedef struct Docker Docker;
+typedef struct DockerCall DockerCall;
+
+typedef struct DockerReply {
+        int error;           /* negative errno when no usable answer came: -ECONNREFUSED, -ETIMEDOUT, -EBADMSG, … */
+        unsigned status;     /* HTTP status when one came */
+        const cJSON *json;   /* the body, or NULL */
+        const char *message; /* for people, when docker_reply_ok() is false: Docker's own words, or what went wrong */
+} DockerReply;
+
+/* Called once, unless the call is freed before; reply is valid during the call. The callee may free the call. */
+typedef void (*DockerDone)(const DockerReply *reply, void *userdata);
+
+/* One event of GET /events; must not free the call. */
+typedef void (*DockerEvent)(const cJSON *event, void *userdata);
+
+int docker_new(sd_event *event, const char *socket_path, uint64_t call_ms, Docker **ret_docker);
+
+/* All its calls must have been freed. */
+Docker *docker_free(Docker *docker);
+
+/* Cancels the call when it is still under way. What Docker has begun it may still finish. */
+DockerCall *docker_call_free(DockerCall *call);
+
+DEFINE_CLEANUP(Docker *, docker_free)
+DEFINE_CLEANUP(DockerCall *, docker_call_free)
+
+/* An answer with a 2xx or 304 status. */
+bool docker_reply_ok(const DockerReply *reply);
+
+const char *docker_socket_path(const Docker *docker);
+
+/* The API version in use ("1.41"), or NULL before a ping has been answered. */
+const char *docker_api_version(const Docker *docker);
+
+/* GET /_ping. Agrees on the API version: Docker's own, or the newest that this client knows. Fails with
+ * -EPROTONOSUPPORT where Docker offers nothing that this client speaks. Every other call needs one answered ping before
+ * it, and returns -ENOTCONN otherwise. */
+int docker_ping(Docker *docker, DockerDone done, void *userdata, DockerCall **ret_call);
+
+int docker_info(Docker *docker, DockerDone done, void *userdata, DockerCall **ret_call);
+int docker_image_inspect(Docker *docker, const char *image, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* spec is the body of POST /containers/create. */
+int docker_container_create(Docker *docker, const char *name, const cJSON *spec, DockerDone done, void *userdata,
+                            DockerCall **ret_call);
+int docker_container_start(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
+int docker_container_inspect(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* Kills it when it runs, and removes it with its anonymous volumes. */
+int docker_container_remove(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* All containers, also ended ones, that carry the label ("name=value"). */
+int docker_container_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* Docker's events of the daemon itself and of images, until the connection ends, which is when done is called. No
+ * time-out. */
+int docker_events(Docker *docker, DockerEvent event, DockerDone done, void *userdata, DockerCall **ret_call);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The only file that talks to journald. The identifier and where records go are the process's, like stderr itself, and
+ * so the one piece of state here that is not somebody's object. */
+
+#include "log.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#define LOG_FIELDS_MAX 32
+
+static const char *log_identifier = "tee";
+static bool log_to_journal = false;
+
+/* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the stream to the journal. It is inherited by children whose
+ * stderr is something else, so it must match. */
+static bool stderr_is_journal(void) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        unsigned long long device, inode;
+        struct stat st;
+
+        if (!stream || sscanf(stream, "%llu:%llu", &device, &inode) != 2)
+                return false;
+        return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void log_open(const char *identifier) {
+        log_identifier = identifier;
+        log_to_journal = stderr_is_journal();
+}
+
+/* A message of several lines has a shape of its own that a prefix would break: it stands alone. */
+static void write_stderr(const char *message) {
+        if (strchr(message, '\n'))
+                (void) fprintf(stderr, "%s\n", message);
+        else
+                (void) fprintf(stderr, "%s: %s\n", log_identifier, message);
+}
+
+static bool add_field(struct iovec *iov, size_t *n, const char *field) {
+        if (*n >= LOG_FIELDS_MAX)
+                return false;
+        iov[(*n)++] = (struct iovec){.iov_base = (void *) (uintptr_t) field, .iov_len = strlen(field)};
+        return true;
+}
+
+static int write_journal(int priority, const char *message_id, const char *const *fields, const char *message) {
+        CLEANUP_FREE char *message_field = text_format("MESSAGE=%s", message);
+        CLEANUP_FREE char *identifier_field = text_format("SYSLOG_IDENTIFIER=%s", log_identifier);
+        struct iovec iov[LOG_FIELDS_MAX];
+        char priority_field[] = "PRIORITY=0", id_field[64];
+        size_t n = 0;
+
+        if (!message_field || !identifier_field)
+                return -ENOMEM;
+        priority_field[9] = (char) ('0' + (priority & LOG_PRIMASK));
+        (void) add_field(iov, &n, message_field);
+        (void) add_field(iov, &n, priority_field);
+        (void) add_field(iov, &n, identifier_field);
+        if (message_id) {
+                (void) snprintf(id_field, sizeof(id_field), "MESSAGE_ID=%s", message_id);
+                (void) add_field(iov, &n, id_field);
+        }
+        for (; fields && *fields; fields++)
+                if (!add_field(iov, &n, *fields))
+                        break;
+        return sd_journal_sendv(iov, (int) n);
+}
+
+void log_record(int priority, const char *message_id, const char *const *fields, const char *format, ...) {
+        CLEANUP_FREE char *message = NULL;
+        va_list arguments;
+        int n;
+
+        va_start(arguments, format);
+        n = vasprintf(&message, format, arguments);
+        va_end(arguments);
+        if (n < 0) {
+                message = NULL;
+                return;
+        }
+        if (!log_to_journal || write_journal(priority, message_id, fields, message) < 0)
+                write_stderr(message);
+}

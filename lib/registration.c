@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Docker reads daemon.json at start and on SIGHUP; in between, file and daemon may tell different stories, and the next
+ * restart would change what sandboxes run on. So both are asked, and both must say the same. */
+
+#include "registration.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *runtime_path(const cJSON *runtime) {
+        const char *path = json_get_string(runtime, "path");
+
+        if (!path && json_get_string(runtime, "runtimeType"))
+                return "";
+        return path;
+}
+
+const char *registration_in_info(const cJSON *info, const char *oci_runtime) {
+        return runtime_path(json_get_object(json_get_object(info, "Runtimes"), oci_runtime));
+}
+
+static int disagree(char **ret_reason, char *reason) {
+        if (!reason)
+                return -ENOMEM;
+        *ret_reason = reason;
+        return -EINVAL;
+}
+
+int registration_check_file(const void *text, size_t size, const char *oci_runtime, const char *info_path,
+                            char **ret_reason) {
+        CLEANUP_JSON cJSON *document = NULL;
+        JsonError error;
+        const char *path;
+
+        document = json_parse(text, size, &error);
+        if (!document)
+                return disagree(ret_reason, text_format("line %u, column %u: %s", error.line, error.column,
+                                                        json_fault_text(error.fault)));
+        path = runtime_path(json_get_object(json_get_object(document, "runtimes"), oci_runtime));
+        if (!path)
+                return disagree(
+                        ret_reason,
+                        text_format("the running Docker has the OCI runtime '%s', the file does not", oci_runtime));
+        if (strcmp(path, info_path) != 0)
+                return disagree(ret_reason,
+                                text_format("the path of '%s' is '%s' in the file and '%s' in the running Docker",
+                                            oci_runtime, path, info_path));
+        return 0;
+}

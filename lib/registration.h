@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "json.h"
+
+/* Is an OCI runtime registered with Docker? Two witnesses: the running Docker (/info) and its file (daemon.json). */
+
+/* Path of the OCI runtime as /info gives it, or NULL when it is not registered. A registration by runtimeType has no
+ * path: "". Belongs to info. */
+const char *registration_in_info(const cJSON *info, const char *oci_runtime);
+
+/* Compares daemon.json's text with what /info said. Returns 0 when they agree, -EINVAL when they do not, with
+ * *ret_reason, a sentence (owned by the caller), or -ENOMEM. */
+int registration_check_file(const void *text, size_t size, const char *oci_runtime, const char *info_path,
+                            char **ret_reason);
