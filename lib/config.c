@@ -33,7 +33,7 @@ typedef struct IntegerSetting {
 static const IntegerSetting integer_settings[] = {
         {"agent.max_running", offsetof(Config, max_running), 1, 1024, 8},
         {"agent.queue_length", offsetof(Config, queue_length), 0, 65536, 64},
-        {"agent.queue_ms", offsetof(Config, queue_ms), 1, 600000, 10000},
+        {"agent.queue_ms", offsetof(Config, queue_ms), 1, 600000, 30000},
         {"agent.drain_ms", offsetof(Config, drain_ms), 1, 600000, 30000},
         {"http.max_connections", offsetof(Config, max_connections), 1, 65536, 512},
         {"http.body_kb", offsetof(Config, body_kb), 1, 65536, 1024},

@@ -18,6 +18,7 @@
 
 static const char *log_identifier = "tee";
 static bool log_to_journal = false;
+static bool log_debug = false;
 
 /* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the stream to the journal. It is inherited by children whose
  * stderr is something else, so it must match. */
@@ -34,6 +35,7 @@ static bool stderr_is_journal(void) {
 void log_open(const char *identifier) {
         log_identifier = identifier;
         log_to_journal = stderr_is_journal();
+        log_debug = getenv("TEE_DEBUG") != NULL;
 }
 
 /* A message of several lines has a shape of its own that a prefix would break: it stands alone. */
@@ -79,6 +81,8 @@ void log_record(int priority, const char *message_id, const char *const *fields,
         va_list arguments;
         int n;
 
+        if (priority == LOG_DEBUG && !log_debug)
+                return;
         va_start(arguments, format);
         n = vasprintf(&message, format, arguments);
         va_end(arguments);
