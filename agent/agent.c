@@ -13,11 +13,11 @@
 #include "job.h"
 #include "journal.h"
 #include "log.h"
+#include "notifier.h"
 #include "status.h"
 
 #include <errno.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-id128.h>
 
 /* After the last answer: for clients to take it and for Docker to destroy the last sandboxes. */
@@ -29,6 +29,7 @@ struct Agent {
         char *disable_gvisor;
         char boot_id[SD_ID128_STRING_MAX];
 
+        Notifier *notifier;
         Http *http;
         Docker *docker;
         Containers *containers;
@@ -39,7 +40,6 @@ struct Agent {
         sd_event_source *pump, *turn_over;
         sd_event_source *drain_timer;
         bool draining;
-        char *status_line;
         uint64_t ended, refused;
 };
 
@@ -74,14 +74,9 @@ static size_t free_places(const Agent *agent) {
 
 static void notify_status(Agent *agent) {
         StatusInput input = status_input(agent);
-        char *line = agent->draining ? text_format("Stopping, %zu running", input.running) : status_line(&input);
 
-        if (line && (!agent->status_line || strcmp(line, agent->status_line) != 0))
-                (void) sd_notifyf(false, "STATUS=%s", line);
-        if (!line)
-                return;
-        free(agent->status_line);
-        agent->status_line = line;
+        notifier_set_status(agent->notifier, agent->draining ? text_format("Stopping, %zu running", input.running)
+                                                             : status_line(&input));
 }
 
 /* ---- jobs ---- */
@@ -329,14 +324,16 @@ static void apply_config(Agent *agent, Config *config) {
 
 void agent_reload(Agent *agent) {
         CLEANUP_FREE char *message = NULL;
+        CLEANUP_FREE char *reloading = text_format("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_usec());
         Config *config = NULL;
 
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_usec());
+        if (reloading)
+                notifier_send(agent->notifier, reloading);
         if (load_config(agent, &config, &message) < 0)
                 log_line(LOG_ERR, "The configuration stays as it was: %s", message ? message : "out of memory");
         else
                 apply_config(agent, config);
-        (void) sd_notify(false, "READY=1");
+        notifier_send(agent->notifier, "READY=1");
 }
 
 /* ---- drain ---- */
@@ -386,7 +383,7 @@ void agent_drain(Agent *agent) {
 
         if (!agent->draining) {
                 agent->draining = true;
-                (void) sd_notify(false, "STOPPING=1");
+                notifier_send(agent->notifier, "STOPPING=1");
                 http_drain(agent->http);
                 refuse_queued(agent);
                 r = arm_drain(agent, agent->config->drain_ms * USEC_PER_MSEC, on_drain_over);
@@ -423,8 +420,10 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
                 .refused = on_http_refused,
                 .userdata = agent,
         };
-        int r = docker_new(agent->event, config->docker_socket, config->docker_call_ms, &agent->docker);
+        int r = notifier_new(agent->event, &agent->notifier);
 
+        if (r >= 0)
+                r = docker_new(agent->event, config->docker_socket, config->docker_call_ms, &agent->docker);
         if (r >= 0)
                 r = containers_new(agent->event, agent->docker, config->instance, agent->boot_id, on_changed, agent,
                                    &agent->containers);
@@ -479,13 +478,13 @@ Agent *agent_free(Agent *agent) {
         gate_free(agent->gate);
         containers_free(agent->containers);
         docker_free(agent->docker);
+        notifier_free(agent->notifier);
         (void) sd_event_source_disable_unref(agent->pump);
         (void) sd_event_source_disable_unref(agent->turn_over);
         (void) sd_event_source_disable_unref(agent->drain_timer);
         (void) sd_event_unref(agent->event);
         config_free(agent->config);
         free(agent->disable_gvisor);
-        free(agent->status_line);
         free(agent);
         return NULL;
 }
