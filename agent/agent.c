@@ -261,7 +261,9 @@ static void on_gone(HttpExchange *exchange, void *userdata) {
 
         if (!job)
                 return;
-        log_line(LOG_INFO, "Execution %s is cancelled: its client has left", execution_id(job_execution(job)));
+        agent->ended++;
+        journal_client_left(execution_id(job_execution(job)), execution_request(job_execution(job))->runtime,
+                            job_uid(job));
         job_finish(agent, job);
 }
 

@@ -59,6 +59,16 @@ void journal_execution_ended(const char *runtime, uid_t client, const Result *re
                    result->cause ? result->cause : "", (double) result->total_usec / 1000.0);
 }
 
+void journal_client_left(const char *execution_id, const char *runtime, uid_t client) {
+        __attribute__((cleanup(fields_deinit))) Fields fields = {0};
+
+        fields_add_client(&fields, execution_id, runtime, client);
+        fields_add(&fields, text_format("TEE_STATUS=%s", outcome_name(OUTCOME_CANCELLED)));
+        log_record(LOG_INFO, NULL, (const char *const *) fields.texts,
+                   "Execution %s of %s ended: %s, its client has left", execution_id, runtime,
+                   outcome_name(OUTCOME_CANCELLED));
+}
+
 void journal_refused(const char *execution_id, const char *runtime, uid_t client, const Refusal *refusal) {
         __attribute__((cleanup(fields_deinit))) Fields fields = {0};
 

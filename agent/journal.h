@@ -11,5 +11,8 @@
 
 void journal_execution_ended(const char *runtime, uid_t client, const Result *result);
 
+/* There is no result, since nobody is there to have it. */
+void journal_client_left(const char *execution_id, const char *runtime, uid_t client);
+
 /* runtime and execution_id may be NULL, client (uid_t) -1. */
 void journal_refused(const char *execution_id, const char *runtime, uid_t client, const Refusal *refusal);

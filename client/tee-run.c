@@ -29,15 +29,9 @@ typedef struct Run {
 
 /* ---- the request ---- */
 
-static int read_all(const char *path, Buffer *ret) {
-        CLEANUP_FD int opened = -1;
-        int fd = STDIN_FILENO;
+static int read_all(int fd, Buffer *ret) {
         char block[16384];
 
-        if (strcmp(path, "-") != 0)
-                fd = opened = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
         for (;;) {
                 ssize_t n = read(fd, block, sizeof(block));
                 int r;
@@ -52,10 +46,20 @@ static int read_all(const char *path, Buffer *ret) {
         }
 }
 
+/* "-" is tee-run's own stdin. */
+static int read_named(const char *path, Buffer *ret) {
+        CLEANUP_FD int fd = -1;
+
+        if (strcmp(path, "-") == 0)
+                return read_all(STDIN_FILENO, ret);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? -errno : read_all(fd, ret);
+}
+
 /* Reads a file into a JSON text; says on stderr what is wrong. */
 static int read_text(const char *path, cJSON **ret) {
         Buffer bytes = BUFFER_INIT(PROGRAM_MAX);
-        int r = read_all(path, &bytes);
+        int r = read_named(path, &bytes);
 
         if (r < 0)
                 (void) fprintf(stderr, "tee-run: %s: %s\n", path, r == -EFBIG ? "larger than 64 MiB" : strerror(-r));
@@ -368,5 +372,9 @@ int main(int argc, char *argv[]) {
         if (r == -ENOMEM)
                 (void) fputs("tee-run: out of memory\n", stderr);
         buffer_deinit(&run.line);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                (void) fputs("tee-run: the output could not be written\n", stderr);
+                return EXIT_REFUSED;
+        }
         return r < 0 ? EXIT_REFUSED : run.exit_code;
 }

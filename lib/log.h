@@ -5,9 +5,9 @@
 
 #include <syslog.h>
 
-/* One record. Priorities are those of syslog(3). With journald as stderr (systemd sets $JOURNAL_STREAM) the record
- * goes there with its fields; elsewhere its message goes to stderr. Records of
- * LOG_DEBUG are dropped unless $TEE_DEBUG is set. Failure to log is not reported: there is nobody left to report it to. */
+/* One record. Priorities are those of syslog(3). With journald as stderr (systemd sets $JOURNAL_STREAM) the record goes
+ * there with its fields; elsewhere its message goes to stderr. Records of LOG_DEBUG are dropped unless $TEE_DEBUG is
+ * set. Failure to log is not reported: there is nobody left to report it to. */
 
 /* Name that stands before each line on stderr and as SYSLOG_IDENTIFIER. Must outlive all logging. */
 void log_open(const char *identifier);
