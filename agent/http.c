@@ -107,6 +107,12 @@ static int on_kick(sd_event_source *source, void *userdata) {
         return pump(userdata);
 }
 
+/* For what libmicrohttpd does in its next run only, without its epoll descriptor becoming ready for it. */
+static void kick(Http *http) {
+        if (sd_event_source_set_enabled(http->kick, SD_EVENT_ONESHOT) < 0)
+                log_line(LOG_ERR, "http: the pump cannot be woken");
+}
+
 /* ---- peers ---- */
 
 static void peer_expect(Peer *peer) {
@@ -184,7 +190,10 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 
         if (code == MHD_CONNECTION_NOTIFY_STARTED) {
                 peer_new(cls, connection, context);
-        } else if (peer) {
+                return;
+        }
+        kick(cls); /* at its limit of connections it has stopped listening, and now may begin again */
+        if (peer) {
                 (void) sd_event_source_disable_unref(peer->deadline);
                 free(peer);
                 *context = NULL;
@@ -245,9 +254,7 @@ static void exchange_resume(HttpExchange *exchange) {
                 return;
         exchange->suspended = false;
         MHD_resume_connection(exchange->connection);
-        /* That alone does not make the epoll descriptor ready: the pump has to be run. */
-        if (sd_event_source_set_enabled(exchange->http->kick, SD_EVENT_ONESHOT) < 0)
-                log_line(LOG_ERR, "http: the pump cannot be woken");
+        kick(exchange->http);
 }
 
 static void exchange_suspend(HttpExchange *exchange) {

@@ -20,24 +20,23 @@ typedef struct Parser {
 
 #define REFUSE(parser, code, field, ...) refusal_set((parser)->refusal, 400, (code), (field), NULL, __VA_ARGS__)
 
+/* How many bytes of a client's word a refusal repeats: at most so many, and no half of a character. For "%.*s". */
+static int shown(const char *word, size_t most) {
+        return (int) utf8_valid_prefix(word, strnlen(word, most));
+}
+
 /* Refuses with a field of the form parent["key"]; the key is a client's and may be long. */
 static int refuse_key(Parser *parser, const char *code, const char *parent, const char *key, const char *what) {
-        CLEANUP_FREE char *field = text_format("%s[\"%.128s\"]", parent, key);
+        CLEANUP_FREE char *field = text_format("%s[\"%.*s\"]", parent, shown(key, 128), key);
 
-        if (!field)
-                return -ENOMEM;
-        field[utf8_valid_prefix(field, strlen(field))] = '\0';
-        return REFUSE(parser, code, field, "%s", what);
+        return field ? REFUSE(parser, code, field, "%s", what) : -ENOMEM;
 }
 
 /* The same for a key of the document itself. */
 static int refuse_name(Parser *parser, const char *code, const char *name, const char *what) {
-        CLEANUP_FREE char *field = text_format("%.64s", name);
+        CLEANUP_FREE char *field = text_format("%.*s", shown(name, 64), name);
 
-        if (!field)
-                return -ENOMEM;
-        field[utf8_valid_prefix(field, strlen(field))] = '\0';
-        return REFUSE(parser, code, field, "%s", what);
+        return field ? REFUSE(parser, code, field, "%s", what) : -ENOMEM;
 }
 
 /* The key of an object that stands twice is refused: JSON leaves open which one counts. */
@@ -101,8 +100,8 @@ static int parse_runtime(Parser *parser, const cJSON *value) {
         if (config_runtime(parser->config, parser->request->runtime))
                 return 0;
         return refusal_set(parser->refusal, 400, "unknown_runtime", "runtime",
-                           "GET /v1/status lists the runtimes that tee.conf names", "there is no runtime '%.64s'",
-                           parser->request->runtime);
+                           "GET /v1/status lists the runtimes that tee.conf names", "there is no runtime '%.*s'",
+                           shown(parser->request->runtime, 64), parser->request->runtime);
 }
 
 /* The short form of one file; its name is the runtime's, which is known only when all fields have been seen. */
@@ -129,11 +128,11 @@ static int parse_file(Parser *parser, const cJSON *item) {
                         parser, "invalid_path", "files", item->string,
                         "must be a relative path without empty, '.' or '..' components or control characters, "
                         "of at most 1,024 bytes");
+        parser->request->files_size++;
         file->path = strdup(item->string);
         field = text_format("files[\"%s\"]", item->string);
         if (!file->path || !field)
                 return -ENOMEM;
-        parser->request->files_size++;
         return take_bytes(parser, item, field, &file->content);
 }
 
@@ -267,7 +266,7 @@ static int parse_stdin(Parser *parser, const cJSON *value) {
 }
 
 static int parse_limit(Parser *parser, const cJSON *item) {
-        CLEANUP_FREE char *field = text_format("limits.%.64s", item->string);
+        CLEANUP_FREE char *field = text_format("limits.%.*s", shown(item->string, 64), item->string);
         int64_t value;
 
         if (!field)

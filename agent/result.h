@@ -54,7 +54,7 @@ void result_deinit(Result *result);
 /* "ok", "wall_limit", …: the API's word. */
 const char *outcome_name(Outcome outcome);
 
-/* "SIGSEGV" into a static table of the C library's, or "SIG34" and the like into the caller's buffer. */
+/* "SIGSEGV", or "SIG34" and the like where the C library has no name. Writes it into buffer and returns that. */
 const char *signal_name(int signal, char *buffer, size_t size);
 
 /* The Result as JSON, owned by the caller; NULL on ENOMEM. Without output, stdout and stderr are null (the last event

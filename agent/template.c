@@ -62,6 +62,7 @@ static int add_host_config(cJSON *spec, const TemplateInput *input) {
         static const char *const cap_drop[] = {"ALL"}, *const cap_add[] = {"SETUID", "SETGID", "KILL"};
         static const char *const security[] = {"no-new-privileges"};
         double memory = (double) input->memory_mb * 1024 * 1024;
+        double nano_cpus = (double) (uint64_t) (input->config->sandbox_cpus * 1e9 + 0.5); /* Docker wants an integer */
         cJSON *host = cJSON_AddObjectToObject(spec, "HostConfig");
 
         if (!host || add_string(host, "Runtime", config_oci_runtime(input->config)) < 0 ||
@@ -74,7 +75,7 @@ static int add_host_config(cJSON *spec, const TemplateInput *input) {
             add_strings(host, "SecurityOpt", security, ARRAY_SIZE(security)) < 0 || add_tmpfs(host, input) < 0 ||
             add_number(host, "Memory", memory) < 0 ||
             add_number(host, "MemorySwap", memory) < 0 || /* the same figure: no swap */
-            add_number(host, "NanoCpus", input->config->sandbox_cpus * 1e9) < 0 ||
+            add_number(host, "NanoCpus", nano_cpus) < 0 ||
             add_number(host, "PidsLimit", (double) input->config->sandbox_pids) < 0 || add_ulimits(host) < 0 ||
             add_log(host) < 0) /* output is the client's, not the host's */
                 return -ENOMEM;

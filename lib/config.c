@@ -5,6 +5,7 @@
  * libconfig. A Config is complete and consistent or it is not made. */
 
 #include "config.h"
+#include "config-text.h"
 #include "frame.h"
 #include "text.h"
 
@@ -52,7 +53,7 @@ static const IntegerSetting integer_settings[] = {
 };
 
 typedef enum TextKind {
-        TEXT_NAME,          /* [A-Za-z0-9][A-Za-z0-9_.-]*, at most 64 */
+        TEXT_NAME,          /* [A-Za-z0-9][A-Za-z0-9_.-]*, at most 128 */
         TEXT_SOCKET,        /* absolute, and short enough for sun_path */
         TEXT_PATH_OR_EMPTY, /* absolute, or "" */
 } TextKind;
@@ -144,7 +145,7 @@ static int read_integer(Reader *reader, const config_setting_t *setting, const I
         return what ? fail_setting(reader, setting, row->name, what) : -ENOMEM;
 }
 
-static bool is_name(const char *text, const char *more) {
+static bool is_name(const char *text, const char *more, size_t most) {
         static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         size_t n = 0;
 
@@ -153,14 +154,15 @@ static bool is_name(const char *text, const char *more) {
         for (; text[n] != '\0'; n++)
                 if (!strchr(letters, text[n]) && !strchr(more, text[n]))
                         return false;
-        return n <= 128;
+        return n <= most;
 }
 
 /* NULL when the text is right, else what it must be. */
 static const char *text_fault(TextKind kind, const char *text) {
         switch (kind) {
         case TEXT_NAME:
-                return is_name(text, "_.-") ? NULL : "must be a name of letters, digits, '_', '.' and '-'";
+                return is_name(text, "_.-", 128) ? NULL
+                                                 : "must be a name of at most 128 letters, digits, '_', '.' and '-'";
         case TEXT_SOCKET:
                 if (strlen(text) >= sizeof(((struct sockaddr_un *) NULL)->sun_path))
                         return "is too long for a unix socket (107 bytes)";
@@ -252,7 +254,7 @@ static int read_runtime_value(Reader *reader, const config_setting_t *setting, c
         if (strcmp(key, "command") == 0)
                 return read_command(reader, setting, name, runtime);
         if (strcmp(key, "image") == 0) {
-                if (!value || !is_name(value, "_.-/:@"))
+                if (!value || !is_name(value, "_.-/:@", 512))
                         return fail_setting(reader, setting, name, "must be the name of an image");
                 return replace_text(&runtime->image, value);
         }
@@ -405,27 +407,19 @@ static int set_defaults(Config *config) {
         return 0;
 }
 
-/* An included file would need a name of its own in every message, and nobody has asked for one. */
-static unsigned line_of_include(const char *text) {
-        unsigned line = 1;
+static int check_text(Reader *reader, const char *text) {
+        CLEANUP_FREE char *name = NULL, *what = NULL;
+        unsigned line;
+        int r = config_text_check(text, &line, &name, &what);
 
-        for (const char *p = text; p; line++) {
-                p += strspn(p, " \t");
-                if (strncmp(p, "@include", 8) == 0)
-                        return line;
-                p = strchr(p, '\n');
-                if (p)
-                        p++;
-        }
-        return 0;
+        return r == -EINVAL ? fail(reader, line, name, what) : r;
 }
 
 static int read_text_file(Reader *reader, config_t *file, const char *text) {
-        unsigned line = line_of_include(text);
-        int r;
+        int r = check_text(reader, text);
 
-        if (line > 0)
-                return fail(reader, line, NULL, "@include is not supported");
+        if (r < 0)
+                return r;
         if (config_read_string(file, text) != CONFIG_TRUE)
                 return fail(reader, (unsigned) config_error_line(file), NULL, config_error_text(file));
         r = read_group(reader, config_root_setting(file), "");

@@ -90,7 +90,6 @@ int docker_attach_write(DockerAttach *attach, const void *data, size_t size) {
         return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }
 
-/* The error text of a refused attach is in the body, which Docker sends with the head or just behind it. */
 static void attach_refused(DockerAttach *attach, const char *body, unsigned status) {
         JsonError error;
         CLEANUP_JSON cJSON *json = json_parse(body, strlen(body), &error);
@@ -101,16 +100,24 @@ static void attach_refused(DockerAttach *attach, const char *body, unsigned stat
         attach_end(attach, -EIO, text ? text : "attach was refused");
 }
 
-static void attach_head(DockerAttach *attach, const uint8_t *data, size_t size) {
-        const uint8_t *end;
+/* Has the body come, as far as its head tells how long it is? */
+static bool body_is_whole(const DockerAttach *attach, const char *body) {
+        static const char name[] = "\r\nContent-Length:";
+        const char *head = (const char *) attach->head.data, *field = strcasestr(head, name);
+
+        return !field || field >= body ||
+               attach->head.size - (size_t) (body - head) >= strtoul(field + sizeof(name) - 1, NULL, 10);
+}
+
+/* Judges what has come of the answer. A refusal waits for its body, which has Docker's reason; at_end: no more comes.
+ */
+static void attach_judge(DockerAttach *attach, bool at_end) {
+        const uint8_t *end = attach->head.size > 0 ? memmem(attach->head.data, attach->head.size, "\r\n\r\n", 4) : NULL;
         unsigned status;
         size_t rest;
 
-        if (buffer_append(&attach->head, data, size) < 0) {
-                attach_end(attach, -EBADMSG, "the answer to attach has no end");
-                return;
-        }
-        end = memmem(attach->head.data, attach->head.size, "\r\n\r\n", 4);
+        if (!end && at_end)
+                attach_end(attach, -EIO, "Docker closed the connection without an answer to attach");
         if (!end)
                 return;
         if (sscanf((const char *) attach->head.data, "HTTP/1.%*1u %3u", &status) != 1) {
@@ -119,7 +126,8 @@ static void attach_head(DockerAttach *attach, const uint8_t *data, size_t size) 
         }
         end += 4;
         if (status != 101 && status != 200) {
-                attach_refused(attach, (const char *) end, status);
+                if (at_end || body_is_whole(attach, (const char *) end))
+                        attach_refused(attach, (const char *) end, status);
                 return;
         }
         attach->state = ATTACH_STREAM;
@@ -127,6 +135,13 @@ static void attach_head(DockerAttach *attach, const uint8_t *data, size_t size) 
         rest = attach->head.size - (size_t) (end - attach->head.data);
         if (rest > 0 && !attach->released)
                 attach->handlers.data(end, rest, attach->userdata);
+}
+
+static void attach_head(DockerAttach *attach, const uint8_t *data, size_t size) {
+        if (buffer_append(&attach->head, data, size) < 0)
+                attach_end(attach, -EBADMSG, "the answer to attach has no end");
+        else
+                attach_judge(attach, false);
 }
 
 static void attach_read(DockerAttach *attach) {
@@ -142,7 +157,7 @@ static void attach_read(DockerAttach *attach) {
         else if (n < 0 && errno != ECONNRESET)
                 attach_end(attach, -errno, strerror(errno));
         else if (attach->state == ATTACH_HEAD)
-                attach_end(attach, -EIO, "Docker closed the connection without an answer to attach");
+                attach_judge(attach, true);
         else
                 attach_end(attach, 0, NULL);
 }

@@ -90,7 +90,9 @@ static int agree_on_version(Docker *docker, const char *offered) {
         unsigned major, minor;
         char rest;
 
-        if (!offered || sscanf(offered, "%3u.%3u%c", &major, &minor, &rest) != 2 || major != DOCKER_API_MAJOR ||
+        /* sscanf() alone takes signs and spaces, too. */
+        if (!offered || offered[strspn(offered, "0123456789.")] != '\0' ||
+            sscanf(offered, "%3u.%3u%c", &major, &minor, &rest) != 2 || major != DOCKER_API_MAJOR ||
             minor < DOCKER_API_OLDEST)
                 return -EPROTONOSUPPORT;
         if (minor > DOCKER_API_NEWEST)
@@ -114,17 +116,11 @@ static void answer(DockerCall *call, DockerReply *reply, const char *detail) {
         call->done(reply, call->userdata);
 }
 
-static void on_ping(DockerCall *call, const TransferResult *result, DockerReply *reply) {
-        const char *detail = "Docker did not answer /_ping as Docker does";
-
-        if (reply->error == 0 && docker_reply_ok(reply)) {
-                reply->error = agree_on_version(call->docker, result->header_value);
-                if (reply->error < 0 && result->header_value)
-                        detail = "its API version is not one that this program speaks (1.40 and later)";
-        } else if (reply->error < 0) {
-                detail = result->message;
-        }
-        answer(call, reply, detail);
+static void on_ping_ok(DockerCall *call, const char *offered, DockerReply *reply) {
+        reply->error = agree_on_version(call->docker, offered);
+        answer(call, reply,
+               offered ? "its API version is not one that this program speaks (1.40 and later)"
+                       : "it does not answer as Docker does");
 }
 
 static void on_transfer_done(Transfer *transfer, const TransferResult *result, void *userdata) {
@@ -136,8 +132,8 @@ static void on_transfer_done(Transfer *transfer, const TransferResult *result, v
         JsonError error;
 
         (void) transfer;
-        if (call->is_ping) {
-                on_ping(call, result, &reply);
+        if (call->is_ping && docker_reply_ok(&reply)) {
+                on_ping_ok(call, result->header_value, &reply);
                 return;
         }
         if (reply.error == 0 && result->body->size > 0) {

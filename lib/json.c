@@ -6,22 +6,92 @@
 
 #include "json.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
-/* cJSON decodes \u0000 into a NUL that ends the C string: what follows would vanish. Only inside strings can a
- * backslash stand in valid JSON, so that pairs of characters behind one tell escapes apart. */
-static const char *find_nul(const char *text, size_t size) {
-        for (size_t i = 0; i < size; i++) {
-                if (text[i] == '\0')
-                        return text + i;
-                if (text[i] != '\\')
-                        continue;
-                if (size - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
-                        return text + i;
-                i++;
+static size_t count_digits(const char *text, size_t size) {
+        size_t n = 0;
+
+        while (n < size && text[n] >= '0' && text[n] <= '9')
+                n++;
+        return n;
+}
+
+/* RFC 8259, section 6: no leading zero, and a digit on both sides of the point. */
+static bool number_is_strict(const char *text, size_t size) {
+        size_t i = text[0] == '-' ? 1 : 0, digits = count_digits(text + i, size - i);
+
+        if (digits == 0 || (digits > 1 && text[i] == '0'))
+                return false;
+        i += digits;
+        if (i < size && text[i] == '.') {
+                digits = count_digits(text + i + 1, size - i - 1);
+                if (digits == 0)
+                        return false;
+                i += 1 + digits;
         }
-        return NULL;
+        /* What follows an 'e' is strtod()'s grammar as well as JSON's. */
+        return i == size || text[i] == 'e' || text[i] == 'E';
+}
+
+static size_t number_size(const char *text, size_t size) {
+        size_t n = 0;
+
+        while (n < size && text[n] != '\0' && strchr("0123456789+-.eE", text[n]))
+                n++;
+        return n;
+}
+
+/* Within a string. cJSON decodes \u0000 into a NUL that ends the C string, so that what follows would vanish, and takes
+ * an escape without four hexadecimal digits for that one. */
+static JsonFault string_fault(const char *text, size_t size) {
+        size_t digits = 0;
+
+        if (text[0] == '\0')
+                return JSON_NUL;
+        if ((unsigned char) text[0] < 0x20)
+                return JSON_SYNTAX;
+        if (size < 2 || text[0] != '\\' || text[1] != 'u')
+                return JSON_OK;
+        while (digits < 4 && digits + 2 < size && isxdigit((unsigned char) text[digits + 2]))
+                digits++;
+        if (digits < 4)
+                return JSON_SYNTAX;
+        return memcmp(text + 2, "0000", 4) == 0 ? JSON_NUL : JSON_OK;
+}
+
+/* Outside of strings; *ret_size is that of what stands there. */
+static JsonFault token_fault(const char *text, size_t size, size_t *ret_size) {
+        *ret_size = 1;
+        if (text[0] == '\0')
+                return JSON_NUL;
+        if (text[0] == '-' || (text[0] >= '0' && text[0] <= '9')) {
+                *ret_size = number_size(text, size);
+                return number_is_strict(text, *ret_size) ? JSON_OK : JSON_SYNTAX;
+        }
+        return (unsigned char) text[0] >= 0x20 || strchr("\t\r\n", text[0]) ? JSON_OK : JSON_SYNTAX;
+}
+
+/* What cJSON lets pass in a text that it has parsed: NULs, other control characters, escapes and numbers of a form of
+ * its own. */
+static JsonFault find_lenient(const char *text, size_t size, size_t *ret_offset) {
+        bool in_string = false;
+        JsonFault fault;
+        size_t n;
+
+        for (size_t i = 0; i < size; i += n) {
+                fault = in_string ? string_fault(text + i, size - i) : token_fault(text + i, size - i, &n);
+                if (fault != JSON_OK) {
+                        *ret_offset = i;
+                        return fault;
+                }
+                if (in_string)
+                        n = text[i] == '\\' ? 2 : 1;
+                if (text[i] == '"')
+                        in_string = !in_string;
+        }
+        return JSON_OK;
 }
 
 static void set_error(JsonError *ret_error, JsonFault fault, const char *text, size_t offset) {
@@ -44,7 +114,8 @@ static size_t skip_space(const char *text, size_t size, size_t offset) {
 }
 
 cJSON *json_parse(const void *data, size_t size, JsonError *ret_error) {
-        const char *text = data, *end = NULL, *nul;
+        const char *text = data, *end = NULL;
+        JsonFault fault;
         size_t valid = utf8_valid_prefix(data, size), offset;
         CLEANUP_JSON cJSON *document = NULL;
 
@@ -63,9 +134,9 @@ cJSON *json_parse(const void *data, size_t size, JsonError *ret_error) {
                 set_error(ret_error, JSON_SYNTAX, text, offset);
                 return NULL;
         }
-        nul = find_nul(text, size);
-        if (nul) {
-                set_error(ret_error, JSON_NUL, text, (size_t) (nul - text));
+        fault = find_lenient(text, size, &offset);
+        if (fault != JSON_OK) {
+                set_error(ret_error, fault, text, offset);
                 return NULL;
         }
         return TAKE_PTR(document);
@@ -113,7 +184,7 @@ const char *json_duplicate_key(const cJSON *object, bool *ret_out_of_memory) {
 }
 
 bool json_is_integer(const cJSON *item, int64_t *ret_value) {
-        const double exact = 9007199254740992.0; /* 2^53 */
+        const double exact = 9007199254740991.0; /* 2^53 - 1: the next one stands for its neighbour, too */
         double value;
 
         if (!cJSON_IsNumber(item))

@@ -5,8 +5,9 @@
 
 #include <cjson/cJSON.h>
 
-/* Strict reading over cJSON, which itself is lenient: it takes bytes that are no UTF-8, cuts strings at an escaped NUL,
- * keeps duplicate keys and turns every number into a double. */
+/* Strict reading over cJSON, which itself is lenient: it takes bytes that are no UTF-8, control characters and numbers
+ * like 01, cuts strings at an escaped NUL or at a wrong \u escape, keeps duplicate keys and turns every number into a
+ * double. */
 
 DEFINE_CLEANUP(cJSON *, cJSON_Delete)
 DEFINE_CLEANUP(char *, cJSON_free)

@@ -19,7 +19,7 @@ bool text_is_plain(const void *data, size_t size);
 int base64_append(Buffer *buffer, const void *data, size_t size);
 
 /* Appends the bytes that text stands for. Strict: padding required, no white space, no bits left over.
- * Returns 0, -EINVAL, or as buffer_append. */
+ * Returns 0, -EINVAL, or as buffer_append; on failure some of them may stand in the buffer. */
 int base64_decode(Buffer *buffer, const char *text, size_t size);
 
 /* malloc'ed copy of format's text, or NULL. */
