@@ -265,7 +265,7 @@ static int parse_stdin(Parser *parser, const cJSON *value) {
         return take_bytes(parser, value, "stdin", &parser->request->input);
 }
 
-static int parse_limit(Parser *parser, const cJSON *item) {
+static int parse_limit(Parser *parser, const cJSON *limits, const cJSON *item) {
         CLEANUP_FREE char *field = text_format("limits.%.*s", shown(item->string, 64), item->string);
         int64_t value;
 
@@ -276,6 +276,8 @@ static int parse_limit(Parser *parser, const cJSON *item) {
 
                 if (strcmp(item->string, config_limit_name((ConfigLimitName) i)) != 0)
                         continue;
+                if (json_get(limits, item->string) != item)
+                        return REFUSE(parser, "duplicate_field", field, "the field stands twice");
                 if (!json_is_integer(item, &value))
                         return REFUSE(parser, "invalid_field", field, "must be an integer");
                 if (value < 0 || (uint64_t) value < min || (uint64_t) value > max)
@@ -293,11 +295,9 @@ static int parse_limits(Parser *parser, const cJSON *value) {
 
         if (!cJSON_IsObject(value))
                 return REFUSE(parser, "invalid_field", "limits", "must be an object");
-        int r = check_duplicates(parser, value, "limits");
-        if (r < 0)
-                return r;
         cJSON_ArrayForEach(item, value) {
-                r = parse_limit(parser, item);
+                int r = parse_limit(parser, value, item);
+
                 if (r < 0)
                         return r;
         }

@@ -433,7 +433,9 @@ static int read_text_file(Reader *reader, config_t *file, const char *text) {
 
 int config_parse(const char *text, size_t size, const char *path, Config **ret_config, char **ret_message) {
         CLEANUP(config_freep) Config *config = calloc(1, sizeof(*config));
-        CLEANUP_FREE char *copy = strndup(text, size);
+        /* libconfig 1.5 wants an end of line behind a comment, even behind the last. */
+        CLEANUP_FREE char *copy =
+                text_format("%.*s%s", (int) size, text, size > 0 && text[size - 1] != '\n' ? "\n" : "");
         Reader reader = {.config = config, .path = path, .ret_message = ret_message};
         config_t file;
         int r;
