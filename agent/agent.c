@@ -21,7 +21,7 @@
 #include <systemd/sd-id128.h>
 
 /* After the last answer: for clients to take it and for Docker to destroy the last sandboxes. */
-#define FAREWELL_USEC (10 * USEC_PER_SEC)
+#define FAREWELL_USEC (5 * USEC_PER_SEC)
 
 struct Agent {
         sd_event *event;
@@ -39,7 +39,7 @@ struct Agent {
 
         sd_event_source *pump, *turn_over;
         sd_event_source *drain_timer;
-        bool draining;
+        bool draining, farewell;
         uint64_t ended, refused;
 };
 
@@ -149,13 +149,34 @@ static int on_pump(sd_event_source *source, void *userdata) {
         return 0;
 }
 
-/* Runs after everything else in a turn of the loop, so that nothing has to remember to ask. */
-static int on_turn_over(sd_event_source *source, void *userdata) {
+static int on_farewell_over(sd_event_source *source, uint64_t usec, void *userdata) {
         Agent *agent = userdata;
-        bool done = !agent->jobs && http_busy(agent->http) == 0 && containers_count(agent->containers) == 0;
 
         (void) source;
-        return agent->draining && done ? sd_event_exit(agent->event, 0) : 0;
+        (void) usec;
+        log_line(LOG_WARNING, "Stopping with %zu sandboxes that Docker has not removed yet; the next start will",
+                 containers_count(agent->containers));
+        return sd_event_exit(agent->event, 0);
+}
+
+static int arm_drain(Agent *agent, uint64_t usec, sd_event_time_handler_t handler) {
+        agent->drain_timer = sd_event_source_disable_unref(agent->drain_timer);
+        return sd_event_add_time_relative(agent->event, &agent->drain_timer, CLOCK_MONOTONIC, usec, 0, handler, agent);
+}
+
+/* Runs after everything else in a turn of the loop, so that nothing has to remember to ask whether all is done. */
+static int on_turn_over(sd_event_source *source, void *userdata) {
+        Agent *agent = userdata;
+
+        (void) source;
+        if (!agent->draining || agent->jobs || http_busy(agent->http) > 0)
+                return 0;
+        if (containers_count(agent->containers) == 0)
+                return sd_event_exit(agent->event, 0);
+        if (agent->farewell)
+                return 0;
+        agent->farewell = true;
+        return arm_drain(agent, FAREWELL_USEC, on_farewell_over);
 }
 
 static void on_changed(void *userdata) {
@@ -347,27 +368,13 @@ static void cancel_jobs(Agent *agent) {
         }
 }
 
-static int on_farewell_over(sd_event_source *source, uint64_t usec, void *userdata) {
-        Agent *agent = userdata;
-
-        (void) source;
-        (void) usec;
-        log_line(LOG_WARNING, "Stopping with %zu sandboxes that Docker has not removed yet; the next start will",
-                 containers_count(agent->containers));
-        return sd_event_exit(agent->event, 0);
-}
-
-static int arm_drain(Agent *agent, uint64_t usec, sd_event_time_handler_t handler) {
-        agent->drain_timer = sd_event_source_disable_unref(agent->drain_timer);
-        return sd_event_add_time_relative(agent->event, &agent->drain_timer, CLOCK_MONOTONIC, usec, 0, handler, agent);
-}
-
 static int on_drain_over(sd_event_source *source, uint64_t usec, void *userdata) {
         Agent *agent = userdata;
 
         (void) source;
         (void) usec;
         cancel_jobs(agent);
+        agent->farewell = true;
         return arm_drain(agent, FAREWELL_USEC, on_farewell_over);
 }
 

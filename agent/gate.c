@@ -21,6 +21,9 @@
 #define RETRY_FIRST_USEC (USEC_PER_SEC / 2)
 #define RETRY_LAST_USEC (10 * USEC_PER_SEC)
 #define SETTLE_USEC (USEC_PER_SEC / 10) /* one change on the host seldom comes alone */
+#define EVENTS_LASTING_USEC (10 * USEC_PER_SEC)
+#define EVENTS_PAUSE_FIRST_USEC (2 * USEC_PER_SEC)
+#define EVENTS_PAUSE_LAST_USEC (60 * USEC_PER_SEC)
 #define DAEMON_JSON_MAX ((size_t) 1024 * 1024)
 #define PROBE_MEMORY_MB 128U
 #define PROBE_DISK_MB 1U
@@ -78,6 +81,8 @@ struct Gate {
         size_t images_size;
 
         DockerCall *events;
+        uint64_t events_since_usec;
+        uint64_t events_pause_usec; /* before the next look, when streams keep ending at once */
 };
 
 static void step_ping(Gate *gate);
@@ -139,6 +144,15 @@ static void check_in(Gate *gate, uint64_t usec) {
                 log_line(LOG_ERR, "The gate's timer cannot be set: %s", strerror(-r));
 }
 
+/* When Docker's event stream has ended: how long until it is asked for anew, by a check. The first time at once, since
+ * Docker may have gone; a Docker that never lets it last must not be probed without end. */
+static uint64_t take_events_pause(Gate *gate) {
+        uint64_t pause = gate->events_pause_usec, next = pause == 0 ? EVENTS_PAUSE_FIRST_USEC : pause * 2;
+
+        gate->events_pause_usec = next < EVENTS_PAUSE_LAST_USEC ? next : EVENTS_PAUSE_LAST_USEC;
+        return pause > 0 ? pause : SETTLE_USEC;
+}
+
 /* A check has come to its end. */
 static void finish(Gate *gate) {
         gate->checking = false;
@@ -147,6 +161,8 @@ static void finish(Gate *gate) {
         gate->sweeping = false;
         if (gate->again)
                 check_in(gate, SETTLE_USEC);
+        else if (!gate->events)
+                check_in(gate, take_events_pause(gate));
         gate->again = false;
 }
 
@@ -500,7 +516,10 @@ static void on_events_ended(const DockerReply *reply, void *userdata) {
 
         (void) reply;
         gate->events = docker_call_free(gate->events);
-        gate_check(gate);
+        if (now_usec() - gate->events_since_usec >= EVENTS_LASTING_USEC)
+                gate->events_pause_usec = 0;
+        if (!gate->checking)
+                check_in(gate, take_events_pause(gate));
 }
 
 /* Listens before it asks, so that no change falls between. */
@@ -513,6 +532,7 @@ static void on_ping(const DockerReply *reply, void *userdata) {
                 return;
         }
         gate->call = docker_call_free(gate->call);
+        gate->events_since_usec = gate->events ? gate->events_since_usec : now_usec();
         if (!gate->events)
                 r = docker_events(gate->docker, on_event, on_events_ended, gate, &gate->events);
         if (r < 0)

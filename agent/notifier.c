@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #define STATUS_USEC (USEC_PER_SEC / 5)
+#define WAITING_MAX 8U
 
 struct Notifier {
         int fd; /* -1: nobody wants to know */
@@ -21,6 +22,8 @@ struct Notifier {
         socklen_t address_size;
         sd_event_source *timer;
         bool armed;
+        char *waiting[WAITING_MAX]; /* messages that found no room, the oldest first */
+        size_t waiting_size;
         char *wanted, *sent; /* status lines */
 };
 
@@ -48,15 +51,33 @@ static int send_now(const Notifier *notifier, const char *message) {
         return n < 0 ? -errno : 0;
 }
 
-void notifier_send(Notifier *notifier, const char *message) {
-        (void) send_now(notifier, message);
-}
-
 static void arm(Notifier *notifier) {
         if (notifier->armed)
                 return;
         notifier->armed = sd_event_source_set_time_relative(notifier->timer, STATUS_USEC) >= 0 &&
                           sd_event_source_set_enabled(notifier->timer, SD_EVENT_ONESHOT) >= 0;
+}
+
+/* Returns true when none waits any more. */
+static bool send_waiting(Notifier *notifier) {
+        size_t done = 0;
+
+        while (done < notifier->waiting_size && send_now(notifier, notifier->waiting[done]) != -EAGAIN)
+                free(notifier->waiting[done++]);
+        notifier->waiting_size -= done;
+        memmove(notifier->waiting, notifier->waiting + done, notifier->waiting_size * sizeof(*notifier->waiting));
+        return notifier->waiting_size == 0;
+}
+
+void notifier_send(Notifier *notifier, const char *message) {
+        char *copy;
+
+        if (send_waiting(notifier) && send_now(notifier, message) != -EAGAIN)
+                return;
+        copy = notifier->waiting_size < WAITING_MAX ? strdup(message) : NULL;
+        if (copy)
+                notifier->waiting[notifier->waiting_size++] = copy;
+        arm(notifier);
 }
 
 static void send_status(Notifier *notifier) {
@@ -78,7 +99,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         (void) source;
         (void) usec;
         notifier->armed = false;
-        send_status(notifier);
+        if (send_waiting(notifier))
+                send_status(notifier);
+        else
+                arm(notifier);
         return 0;
 }
 
@@ -87,7 +111,7 @@ void notifier_set_status(Notifier *notifier, char *line) {
                 return;
         free(notifier->wanted);
         notifier->wanted = line;
-        if (!notifier->armed)
+        if (!notifier->armed && notifier->waiting_size == 0)
                 send_status(notifier);
 }
 
@@ -119,6 +143,8 @@ Notifier *notifier_free(Notifier *notifier) {
                 return NULL;
         (void) sd_event_source_disable_unref(notifier->timer);
         (void) close_fd(notifier->fd);
+        for (size_t i = 0; i < notifier->waiting_size; i++)
+                free(notifier->waiting[i]);
         free(notifier->wanted);
         free(notifier->sent);
         free(notifier);

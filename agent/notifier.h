@@ -16,7 +16,8 @@ Notifier *notifier_free(Notifier *notifier);
 
 DEFINE_CLEANUP(Notifier *, notifier_free)
 
-/* Sends "NAME=value" lines at once. What the service manager has no room for now is lost. */
+/* Sends "NAME=value" lines in order. What the service manager has no room for now is tried again; of more than a few
+ * such the newest are lost. */
 void notifier_send(Notifier *notifier, const char *message);
 
 /* Takes line (malloc'ed, or NULL to do nothing): the one that systemctl status shows. Several within a short time
