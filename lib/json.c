@@ -164,7 +164,7 @@ static int compare_keys(const void *a, const void *b) {
 
 const char *json_duplicate_key(const cJSON *object, bool *ret_out_of_memory) {
         CLEANUP_FREE const char **keys = NULL;
-        size_t n = 0, count = (size_t) cJSON_GetArraySize(object);
+        size_t n = 0, count = cJSON_IsObject(object) ? (size_t) cJSON_GetArraySize(object) : 0;
         const cJSON *item;
 
         *ret_out_of_memory = false;

@@ -35,8 +35,8 @@ cJSON *json_parse(const void *data, size_t size, JsonError *ret_error);
 /* A sentence for people, without a full stop. */
 const char *json_fault_text(JsonFault fault);
 
-/* The first key of the object that occurs a second time, or NULL. O(n log n). The key belongs to the object. Writes
- * *ret_out_of_memory and returns NULL when it could not tell. */
+/* A key that the object has more than once, or NULL; what is no object has none. O(n log n). The key belongs to the
+ * object. Writes *ret_out_of_memory and returns NULL when it could not tell. */
 const char *json_duplicate_key(const cJSON *object, bool *ret_out_of_memory);
 
 /* An integer: a JSON number without fraction that a double holds exactly and that lies within the bounds. */

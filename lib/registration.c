@@ -37,7 +37,21 @@ int registration_check_file(const void *text, size_t size, const char *oci_runti
         if (!document)
                 return disagree(ret_reason, text_format("line %u, column %u: %s", error.line, error.column,
                                                         json_fault_text(error.fault)));
-        path = runtime_path(json_get_object(json_get_object(document, "runtimes"), oci_runtime));
+
+        const cJSON *runtimes = json_get_object(document, "runtimes"),
+                    *runtime = json_get_object(runtimes, oci_runtime);
+        const cJSON *const levels[] = {document, runtimes, runtime};
+        for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+                bool out_of_memory;
+                const char *key = json_duplicate_key(levels[i], &out_of_memory);
+
+                if (out_of_memory)
+                        return -ENOMEM;
+                if (key) /* Docker takes the last, cJSON the first */
+                        return disagree(ret_reason, text_format("'%s' stands twice", key));
+        }
+
+        path = runtime_path(runtime);
         if (!path)
                 return disagree(
                         ret_reason,

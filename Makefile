@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make help` explains the targets. Everything that is made goes below build/: build/release or, with SANITIZE=1,
+# build/asan; build/fuzz for the fuzzers, build/cache for what was fetched.
+
+VARIANT := $(if $(SANITIZE),asan,release)
+B := build/$(VARIANT)
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+bindir := $(PREFIX)/bin
+sbindir := $(PREFIX)/sbin
+libdir := $(PREFIX)/lib
+docdir := $(PREFIX)/share/doc/tee-agent
+units := tee-agent.service tee-agent.socket
+FUZZ_SECONDS ?= 15
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CFLAGS ?= -O2 -g
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-9s %s\n' $(1) $(2))
+
+# ---- Flags: ours, whatever CFLAGS says
+
+warnings := -Wall -Wextra -Werror -Wshadow -Wformat=2 -Wundef -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wvla
+language := -std=gnu17 -D_GNU_SOURCE -Ilib
+hardening := -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+fortify := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+linking := -Wl,-z,relro,-z,now -Wl,--as-needed
+
+common := $(language) $(warnings) $(hardening) -fPIE -MMD -MP
+variant := $(if $(SANITIZE),$(sanitizers),$(fortify))
+fuzzing := -fsanitize=fuzzer-no-link -U_FORTIFY_SOURCE $(sanitizers)
+
+# Asked once, and not before a recipe needs them: by then deps has seen to it that the libraries are there.
+packages := libsystemd libcurl libconfig libcjson libmicrohttpd
+package_cflags = $(eval package_cflags := $(shell pkg-config --cflags $(packages)))$(package_cflags)
+package_libs = $(eval package_libs := $(shell pkg-config --libs $(packages)))$(package_libs)
+cmocka_libs = $(eval cmocka_libs := $(shell pkg-config --libs cmocka))$(cmocka_libs)
+
+# ---- Sources
+
+lib := $(wildcard lib/*.c)
+agent := $(filter-out agent/main.c,$(wildcard agent/*.c))
+client := $(filter-out client/tee-run.c,$(wildcard client/*.c))
+guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
+unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
+programs := $(B)/tee-agent $(B)/tee-run $(B)/tee-guest
+unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
+fuzzers := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
+objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
+
+# What apt has to bring for these goals. Goals that only compile say what is missing; the others install it.
+goals := $(or $(MAKECMDGOALS),all)
+for = $(if $(filter $(1),$(goals)),$(2))
+deps := build $(call for,run up check check-integration lint,run) \
+	$(call for,check check-unit check-integration lint,test) $(call for,check check-fuzz fuzz lint,fuzz) \
+	$(call for,lint,lint)
+installing := $(filter run up check check-% fuzz lint,$(goals))
+
+# ---- Targets
+
+.PHONY: all help build deps run up down check check-unit check-fuzz check-integration fuzz asan lint install uninstall \
+	clean distclean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(programs) ## build the programs (SANITIZE=1: with ASan and UBSan, into build/asan; V=1: show the commands)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: all ## bring up all that is needed, run examples/hello.ts in a sandbox, take it all down again
+	@BUILD=$(B) tests/dev/run examples/hello.ts
+
+up: all ## the same, but leave Docker and the agent running; the last line is the path of the agent's socket
+	@BUILD=$(B) tests/dev/up
+
+down: ## end what `make up` has started
+	@tests/dev/down
+
+check: all $(unit_tests) $(fuzzers) ## build and run every test; the last line counts them
+	@BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/dev/check unit fuzz integration
+
+check-unit: $(unit_tests) ## the unit tests alone
+	@BUILD=$(B) tests/dev/check unit
+
+check-fuzz: $(fuzzers) ## the fuzzers alone, FUZZ_SECONDS (15) each
+	@BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/dev/check fuzz
+
+check-integration: all ## the integration tests alone, with a real Docker, gVisor and Deno of their own
+	@BUILD=$(B) tests/dev/check integration
+
+fuzz: ## the fuzzers for longer: make fuzz SECONDS=600
+	@$(MAKE) check-fuzz FUZZ_SECONDS=$(or $(SECONDS),600)
+
+asan: ## every test, on a build with ASan and UBSan
+	@$(MAKE) check SANITIZE=1
+
+lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
+	@tests/dev/lint $(language) $(includes_of_tests) $(package_cflags)
+
+install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.conf that is there
+	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run
+	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent installer/tee-install
+	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest
+	install -d $(DESTDIR)$(libdir)/systemd/system
+	for unit in $(units); do \
+		sed -e 's|@SBINDIR@|$(sbindir)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' units/$$unit \
+			>$(DESTDIR)$(libdir)/systemd/system/$$unit || exit; \
+	done
+	install -D -m 0644 units/tee-agent.sysusers $(DESTDIR)$(libdir)/sysusers.d/tee-agent.conf
+	install -D -m 0644 units/tee-agent.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/tee-agent.conf
+	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml) examples/hello.ts
+	install -d $(DESTDIR)$(SYSCONFDIR)/tee
+	test -e $(DESTDIR)$(SYSCONFDIR)/tee/tee.conf || install -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/tee conf/tee.conf
+
+uninstall: ## the reverse of install; leaves tee.conf
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
+	rm -f $(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(units))
+	rm -rf $(DESTDIR)$(docdir)
+	-rmdir $(DESTDIR)$(libdir)/tee
+
+clean: ## end what runs, and delete all that was made (not what was fetched: build/cache)
+	@tests/dev/clean
+
+distclean: ## the same with build/cache
+	@tests/dev/clean --all
+
+# ---- Rules
+
+build: all
+
+deps:
+	@tests/dev/deps $(if $(installing),,--check) $(deps)
+
+$(B)/obj/%.o: %.c Makefile | deps
+	$(call say,cc,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(common) $(includes_of_$(firstword $(subst /, ,$<))) $(package_cflags) $(CPPFLAGS) $(CFLAGS) $(variant) \
+		-c -o $@ $<
+
+# The guest is static and never sanitized: it runs inside the sandbox, alone.
+$(B)/static/obj/%.o: %.c Makefile | deps
+	$(call say,cc,'$< (static)')
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(common) $(CPPFLAGS) $(CFLAGS) $(fortify) -c -o $@ $<
+
+build/fuzz/obj/%.o: %.c Makefile | deps
+	$(call say,cc,'$< (fuzz)')
+	@mkdir -p $(@D)
+	$(Q)clang $(common) $(includes_of_$(firstword $(subst /, ,$<))) $(package_cflags) $(CPPFLAGS) $(CFLAGS) $(fuzzing) \
+		-c -o $@ $<
+
+includes_of_agent := -Iagent
+includes_of_client := -Iclient
+includes_of_guest := -Iguest
+includes_of_tests := -Iagent -Iclient -Iguest -Itests/unit
+
+# parts FOLDER: the archives of everything but the main functions
+parts = $(1)/unit.a $(1)/agent.a $(1)/client.a $(1)/guest.a $(1)/libtee.a
+
+define archives
+$(1)/libtee.a: $(call objects,$(1),$(lib))
+$(1)/agent.a: $(call objects,$(1),$(agent))
+$(1)/client.a: $(call objects,$(1),$(client))
+$(1)/guest.a: $(call objects,$(1),$(guest))
+$(1)/unit.a: $(call objects,$(1),$(unit))
+$(call parts,$(1)):
+	$$(call say,ar,$$@)
+	@mkdir -p $$(@D) && rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+endef
+$(eval $(call archives,$(B)))
+$(eval $(call archives,build/fuzz))
+
+link = $(CC) $(CFLAGS) $(variant) -pie $(linking) $(LDFLAGS) -o $@ $^
+
+$(B)/tee-agent: $(B)/obj/agent/main.o $(B)/agent.a $(B)/libtee.a
+	$(call say,link,$@)
+	$(Q)$(link) $(package_libs)
+
+$(B)/tee-run: $(B)/obj/client/tee-run.o $(B)/client.a $(B)/libtee.a
+	$(call say,link,$@)
+	$(Q)$(link) $(package_libs)
+
+$(B)/tee-guest: $(call objects,$(B)/static,guest/main.c $(guest) lib/frame.c)
+	$(call say,link,$@)
+	$(Q)$(CC) $(CFLAGS) -static-pie $(linking) $(LDFLAGS) -o $@ $^
+
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(call parts,$(B))
+	$(call say,link,$@)
+	@mkdir -p $(@D)
+	$(Q)$(link) $(package_libs) $(cmocka_libs)
+
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(call parts,build/fuzz)
+	$(call say,link,$@)
+	$(Q)clang $(CFLAGS) -fsanitize=fuzzer $(sanitizers) -pie $(linking) $(LDFLAGS) -o $@ $^ $(package_libs)
+
+-include $(shell find build/release build/asan build/fuzz -name '*.d' 2>/dev/null)

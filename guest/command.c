@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Both vectors begin with what the runtime's image brings and grow by what the request adds. The room is fixed and lies
+ * untouched until it is used. What the guest itself was told by its environment, and what Docker adds on its own, stays
+ * behind; the rest of the image's environment is how a runtime is configured. */
+
+#include "command.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+static const char *const base_environment[] = {("PATH=" COMMAND_PATH), "HOME=/work", "TMPDIR=/tmp", "LANG=C.UTF-8"};
+static const char *const kept_back[] = {"TEE_UID", "PATH", "HOME", "HOSTNAME"};
+
+#define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Does the variable have the name, which ends at '=' or NUL? */
+static bool name_is(const char *variable, const char *name) {
+        size_t n = strcspn(name, "=");
+
+        return strncmp(variable, name, n) == 0 && variable[n] == '=';
+}
+
+static bool is_kept_back(const char *variable) {
+        for (size_t i = 0; i < N_ELEMENTS(kept_back); i++)
+                if (name_is(variable, kept_back[i]))
+                        return true;
+        return false;
+}
+
+/* There is always room: each adder bounds what it adds. */
+static void variable_set(Command *command, const char *variable) {
+        size_t i = 0;
+
+        while (i < command->n_env && !name_is(command->env[i], variable))
+                i++;
+        command->env[i] = variable;
+        if (i == command->n_env)
+                command->n_env++;
+}
+
+int command_init(Command *command, const char *const argv[], const char *const environment[]) {
+        if (!argv[0])
+                return -ENOENT;
+        for (; *argv; argv++) {
+                if (command->n_argv >= COMMAND_BASE_MAX)
+                        return -E2BIG;
+                command->argv[command->n_argv++] = *argv;
+        }
+
+        for (size_t i = 0; i < N_ELEMENTS(base_environment); i++)
+                variable_set(command, base_environment[i]);
+        for (; *environment; environment++) {
+                if (command->n_env >= COMMAND_BASE_MAX)
+                        return -E2BIG;
+                if (!is_kept_back(*environment))
+                        variable_set(command, *environment);
+        }
+        return 0;
+}
+
+/* Copies a text of a frame. Returns 0, -EBADMSG if there is a NUL in it, or -E2BIG. */
+static int string_keep(Command *command, const uint8_t *text, size_t size, const char **ret_string) {
+        char *string = command->strings + command->strings_size;
+
+        if (memchr(text, '\0', size))
+                return -EBADMSG;
+        if (size >= sizeof(command->strings) - command->strings_size)
+                return -E2BIG;
+        memcpy(string, text, size);
+        string[size] = '\0';
+        command->strings_size += size + 1;
+        *ret_string = string;
+        return 0;
+}
+
+int command_add_argument(Command *command, const uint8_t *text, size_t size) {
+        const char *string;
+        int r;
+
+        if (command->n_arguments >= COMMAND_ADDED_MAX)
+                return -E2BIG;
+        r = string_keep(command, text, size, &string);
+        if (r < 0)
+                return r;
+        command->argv[command->n_argv++] = string;
+        command->n_arguments++;
+        return 0;
+}
+
+int command_add_variable(Command *command, const uint8_t *text, size_t size) {
+        const char *string;
+        int r;
+
+        if (size == 0 || text[0] == '=' || !memchr(text, '=', size))
+                return -EBADMSG;
+        if (command->n_variables >= COMMAND_ADDED_MAX)
+                return -E2BIG;
+        r = string_keep(command, text, size, &string);
+        if (r < 0)
+                return r;
+        variable_set(command, string);
+        command->n_variables++;
+        return 0;
+}

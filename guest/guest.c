@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One loop over at most five descriptors: the channel both ways, SIGCHLD, the program's two pipes. Nothing in it blocks
+ * save the start of the program (until execve) and the collecting of what has been killed.
+ *
+ * COLLECTING → RUNNING → DRAINING → DONE is the way of every good conversation; a fault leads from anywhere to FAULTING
+ * and DONE. From DRAINING on, what the agent still sends is read and thrown away: a STOP may cross an EXIT. In DONE the
+ * guest stays until the agent hangs up, so that the container cannot be gone before the last frame was read; the agent
+ * destroys it anyway. Whenever the agent hangs up, the guest kills all that runs and exits: PID 1's end is the
+ * sandbox's.
+ *
+ * Signals are all blocked, SIGCHLD is read from a descriptor, so none can hurt the guest but SIGKILL from outside. */
+
+#include "guest.h"
+
+#include "kernel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef enum GuestWatch {
+        WATCH_IN,
+        WATCH_OUT,
+        WATCH_SIGNAL,
+        WATCH_STDOUT,
+        WATCH_STDERR,
+        WATCH_COUNT,
+} GuestWatch;
+
+static int protocol_fault(Guest *guest, const char *what) {
+        return fault_set(&guest->fault, FRAME_FAULT_PROTOCOL, 0, "%s", what);
+}
+
+static int signals_take(Guest *guest) {
+        sigset_t all, child;
+
+        (void) sigfillset(&all);
+        (void) sigemptyset(&child);
+        (void) sigaddset(&child, SIGCHLD);
+        if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+                return -errno;
+        guest->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+        return guest->signal_fd < 0 ? -errno : 0;
+}
+
+/* What was ignored when the guest was started would be ignored in the program, too. */
+static int signals_reset(void) {
+        const struct sigaction action = {.sa_handler = SIG_DFL};
+
+        for (int signal = 1; signal < NSIG; signal++)
+                if (signal != SIGKILL && signal != SIGSTOP && sigaction(signal, &action, NULL) < 0 && errno != EINVAL)
+                        return -errno; /* EINVAL: one that libc keeps for itself */
+        return 0;
+}
+
+static int guest_init(Guest *guest, const char *const argv[], const char *const environment[]) {
+        int r;
+
+        guest->program.stdout_fd = guest->program.stderr_fd = -1;
+        guest->files.stdin_fd = guest->files.current_fd = guest->signal_fd = -1;
+
+        r = channel_init(&guest->channel);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "channel");
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, errno, "PR_SET_DUMPABLE");
+        r = signals_take(guest);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "signals");
+        r = identity_parse(getenv("TEE_UID"), &guest->identity);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "TEE_UID");
+        r = command_init(&guest->command, argv, environment);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_START, -r, "the runtime's command");
+        (void) umask(022);
+        r = files_init(&guest->files, &guest->identity);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the program's user, %s or stdin",
+                                 FILES_WORK_FOLDER);
+        return 0;
+}
+
+/* Says READY. The signals' turn is after it, because their many system calls, dear under gVisor, then cost nothing: the
+ * agent judges meanwhile. */
+static int guest_introduce(Guest *guest) {
+        uint8_t *payload = channel_payload(&guest->channel);
+        char evidence[KERNEL_EVIDENCE_MAX];
+        size_t n = kernel_evidence(evidence);
+        int r;
+
+        frame_u32_encode(payload, FRAME_PROTOCOL_VERSION);
+        memcpy(payload + 4, evidence, n);
+        r = channel_send(&guest->channel, FRAME_READY, 4 + n);
+        if (r != 0)
+                return r;
+
+        r = signals_reset();
+        return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "signals") : 0;
+}
+
+/* Turns the errno of an adder into a fault. */
+static int added(Guest *guest, FrameFaultReason reason, int r, const char *what) {
+        if (r == -EBADMSG)
+                return fault_set(&guest->fault, FRAME_FAULT_PROTOCOL, 0, "%s: malformed or out of place", what);
+        return r < 0 ? fault_set(&guest->fault, reason, -r, "%s", what) : 0;
+}
+
+static int file_added(Guest *guest, const uint8_t *path, size_t size) {
+        int r = files_create(&guest->files, path, size);
+
+        if (r == -EBADMSG)
+                return protocol_fault(guest, "FILE: a path that is not allowed");
+        return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_FILES, -r, "%.*s", size < 200 ? (int) size : 200,
+                                 (const char *) path)
+                     : 0;
+}
+
+static int limits_added(Guest *guest, const uint8_t *payload, size_t size) {
+        if (frame_limits_decode(payload, size, &guest->limits) < 0)
+                return protocol_fault(guest, "LIMITS: wrong size");
+        guest->has_limits = true;
+        return 0;
+}
+
+static int run(Guest *guest, size_t size) {
+        int r;
+
+        if (size != 0)
+                return protocol_fault(guest, "RUN: not empty");
+        if (!guest->has_limits)
+                return protocol_fault(guest, "RUN without LIMITS");
+        r = files_finish(&guest->files);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_FILES, -r, "stdin");
+
+        guest->output_left = guest->limits.output_bytes;
+        guest->state = GUEST_RUNNING;
+        return program_start(&guest->program, &guest->command, &guest->limits, &guest->identity, guest->files.stdin_fd,
+                             &guest->fault);
+}
+
+static int frame_collect(Guest *guest, uint8_t type, const uint8_t *payload, size_t size) {
+        switch (type) {
+        case FRAME_ARG:
+                return added(guest, FRAME_FAULT_START, command_add_argument(&guest->command, payload, size), "ARG");
+        case FRAME_ENV:
+                return added(guest, FRAME_FAULT_START, command_add_variable(&guest->command, payload, size), "ENV");
+        case FRAME_FILE:
+                return file_added(guest, payload, size);
+        case FRAME_DATA:
+                return added(guest, FRAME_FAULT_FILES, files_append(&guest->files, payload, size), "DATA");
+        case FRAME_STDIN:
+                return added(guest, FRAME_FAULT_FILES, files_append_stdin(&guest->files, payload, size), "STDIN");
+        case FRAME_LIMITS:
+                return limits_added(guest, payload, size);
+        case FRAME_RUN:
+                return run(guest, size);
+        default:
+                return protocol_fault(guest, "a frame that has no place before RUN");
+        }
+}
+
+static int program_stop(Guest *guest, uint32_t flag) {
+        int r = program_kill();
+
+        guest->report.flags |= flag;
+        return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "kill") : 0;
+}
+
+static int frame_handle(uint8_t type, const uint8_t *payload, size_t size, void *userdata) {
+        Guest *guest = userdata;
+
+        if (guest->state == GUEST_COLLECTING)
+                return frame_collect(guest, type, payload, size);
+        if (type != FRAME_STOP || size != 0)
+                return protocol_fault(guest, "a frame other than STOP after RUN");
+        return program_stop(guest, FRAME_EXIT_FLAG_STOPPED);
+}
+
+static int frames_receive(Guest *guest) {
+        bool is_over = guest->state >= GUEST_DRAINING;
+        int r = channel_receive(&guest->channel, is_over ? NULL : frame_handle, guest);
+
+        return r == -EBADMSG ? protocol_fault(guest, "a malformed frame header") : r;
+}
+
+/* Passes on once what one of the pipes holds; closes it at its end. Once nothing is alive, an empty pipe is at its end,
+ * whoever may still hold it. */
+static int output_pump(Guest *guest, int *fd, FrameType type, uint64_t *bytes) {
+        ssize_t n;
+        size_t pass;
+        int r = 0;
+
+        n = read(*fd, channel_payload(&guest->channel), FRAME_PAYLOAD_MAX);
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && guest->state == GUEST_RUNNING)))
+                return 0;
+        if (n <= 0) {
+                close(*fd);
+                *fd = -1;
+                return 0;
+        }
+
+        *bytes += (uint64_t) n;
+        pass = (uint64_t) n < guest->output_left ? (size_t) n : (size_t) guest->output_left;
+        guest->output_left -= pass;
+        if (pass < (size_t) n && !(guest->report.flags & FRAME_EXIT_FLAG_OUTPUT_LIMIT))
+                r = program_stop(guest, FRAME_EXIT_FLAG_OUTPUT_LIMIT);
+        if (pass > 0 && r == 0)
+                r = channel_send(&guest->channel, type, pass);
+        return r;
+}
+
+static int stdout_pump(Guest *guest) {
+        return output_pump(guest, &guest->program.stdout_fd, FRAME_STDOUT, &guest->report.stdout_bytes);
+}
+
+static int stderr_pump(Guest *guest) {
+        return output_pump(guest, &guest->program.stderr_fd, FRAME_STDERR, &guest->report.stderr_bytes);
+}
+
+static int exit_send(Guest *guest) {
+        program_report(&guest->program, &guest->report);
+        frame_exit_encode(channel_payload(&guest->channel), &guest->report);
+        guest->state = GUEST_DONE;
+        return channel_send(&guest->channel, FRAME_EXIT, FRAME_EXIT_SIZE);
+}
+
+static int fault_send(Guest *guest) {
+        guest->state = GUEST_DONE;
+        return channel_send(&guest->channel, FRAME_FAULT,
+                            fault_encode(&guest->fault, channel_payload(&guest->channel)));
+}
+
+/* Does what needs no event any more, as far as the agent takes it. */
+static int guest_advance(Guest *guest) {
+        int r = 0;
+
+        if (guest->state == GUEST_RUNNING && guest->program.ended) {
+                r = program_end(&guest->program);
+                if (r < 0)
+                        return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the program's end");
+                guest->state = GUEST_DRAINING;
+        }
+
+        while (r == 0 && channel_is_idle(&guest->channel)) {
+                if (guest->state == GUEST_FAULTING)
+                        r = fault_send(guest);
+                else if (guest->state != GUEST_DRAINING)
+                        break;
+                else if (guest->program.stdout_fd >= 0)
+                        r = stdout_pump(guest);
+                else if (guest->program.stderr_fd >= 0)
+                        r = stderr_pump(guest);
+                else
+                        r = exit_send(guest);
+        }
+        return r;
+}
+
+static int signal_handle(Guest *guest) {
+        struct signalfd_siginfo info;
+        ssize_t n = read(guest->signal_fd, &info, sizeof(info));
+
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, errno, "signalfd");
+        program_reap(&guest->program);
+        return 0;
+}
+
+static int guest_poll(Guest *guest, struct pollfd fds[WATCH_COUNT]) {
+        bool is_idle = channel_is_idle(&guest->channel), is_running = guest->state == GUEST_RUNNING;
+
+        fds[WATCH_IN] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+        fds[WATCH_OUT] = (struct pollfd){is_idle ? -1 : STDOUT_FILENO, POLLOUT, 0};
+        fds[WATCH_SIGNAL] = (struct pollfd){is_running ? guest->signal_fd : -1, POLLIN, 0};
+        fds[WATCH_STDOUT] = (struct pollfd){is_running && is_idle ? guest->program.stdout_fd : -1, POLLIN, 0};
+        fds[WATCH_STDERR] = (struct pollfd){is_running && is_idle ? guest->program.stderr_fd : -1, POLLIN, 0};
+        if (poll(fds, WATCH_COUNT, -1) < 0) {
+                for (int i = 0; i < WATCH_COUNT; i++)
+                        fds[i].revents = 0;
+                return errno == EINTR ? 0 : fault_set(&guest->fault, FRAME_FAULT_GUEST, errno, "poll");
+        }
+        return 0;
+}
+
+/* One turn of the loop. Returns 0, CHANNEL_E_GONE, or a negative errno. */
+static int guest_turn(Guest *guest) {
+        struct pollfd fds[WATCH_COUNT];
+        int r = guest_poll(guest, fds);
+
+        if (r == 0 && fds[WATCH_OUT].revents != 0)
+                r = channel_flush(&guest->channel);
+        if (r == 0 && fds[WATCH_SIGNAL].revents != 0)
+                r = signal_handle(guest);
+        if (r == 0 && fds[WATCH_STDOUT].revents != 0)
+                r = stdout_pump(guest);
+        if (r == 0 && fds[WATCH_STDERR].revents != 0 && channel_is_idle(&guest->channel))
+                r = stderr_pump(guest);
+        if (r == 0 && fds[WATCH_IN].revents != 0)
+                r = frames_receive(guest);
+        return r == 0 ? guest_advance(guest) : r;
+}
+
+/* After an error: FAULT is said if anybody is there to hear it. Returns 0, or CHANNEL_E_GONE where that makes no sense.
+ */
+static int guest_fail(Guest *guest, int error) {
+        int r;
+
+        if (guest->state >= GUEST_FAULTING)
+                return CHANNEL_E_GONE;
+        (void) fault_set(&guest->fault, FRAME_FAULT_GUEST, -error, "channel");
+        guest->state = GUEST_FAULTING;
+        if (guest->program.pid > 0) {
+                r = program_end(&guest->program);
+                if (r < 0)
+                        return CHANNEL_E_GONE;
+        }
+        r = guest_advance(guest);
+        return r < 0 ? CHANNEL_E_GONE : r;
+}
+
+int guest_run(Guest *guest, const char *const argv[], const char *const environment[]) {
+        int r = guest_init(guest, argv, environment);
+
+        if (r == 0)
+                r = guest_introduce(guest);
+        for (;;) {
+                if (r < 0)
+                        r = guest_fail(guest, r);
+                if (r == CHANNEL_E_GONE)
+                        break;
+                r = guest_turn(guest);
+        }
+        /* Whether it can be killed or not: the sandbox ends with PID 1. */
+        (void) program_kill();
+        return guest->fault.reason == 0 ? 0 : 1;
+}

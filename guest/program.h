@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The user's program: one process to start with, and everything that it starts. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "command.h"
+#include "fault.h"
+#include "frame.h"
+#include "identity.h"
+
+#define PROGRAM_STACK_SIZE 65536U
+
+typedef struct Program {
+        pid_t pid; /* 0: not started */
+        bool ended;
+        int wait_status;
+        uint64_t start_usec;
+        uint64_t end_usec;
+        int stdout_fd; /* the guest's ends of the pipes, which do not block; whoever closes one sets it to -1 */
+        int stderr_fd;
+        _Alignas(16) char child_stack[PROGRAM_STACK_SIZE]; /* until execve */
+} Program;
+
+/* Starts command under identity and limits, in the current folder, reading stdin_fd. Returns 0 once the command runs.
+ * Otherwise a negative errno, with the fault set. */
+int program_start(Program *program, const Command *command, const FrameLimits *limits, const Identity *identity,
+                  int stdin_fd, Fault *fault);
+
+/* Collects whatever has ended; sets ended, once the first process has. */
+void program_reap(Program *program);
+
+/* Kills all processes but the guest. They end some time later. Returns 0, also if there are none, or a negative errno.
+ */
+int program_kill(void);
+
+/* Kills all processes but the guest, and returns when there are none left. Returns 0 or a negative errno. */
+int program_end(Program *program);
+
+/* Fills in how an ended program ended and what it used. Bytes and flags are the caller's. */
+void program_report(const Program *program, FrameExit *report);

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Docker of the tests, a private one with the images of the test runtimes, through its API."""
+
+import functools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+from api import http_request
+from places import BUILD, ROOT, TEST_DIR
+
+
+class Docker:
+    """The Docker that the tests use, through its API. It is theirs alone."""
+
+    def __init__(self, path, daemon_json, pid):
+        self.path = path
+        self.daemon_json = daemon_json
+        self.pid = pid
+
+    def register(self, name, runtime):
+        """Writes an OCI runtime (None: takes it out) into daemon.json, without a reload."""
+        document = json.loads(pathlib.Path(self.daemon_json).read_text(encoding="utf-8"))
+        document["runtimes"].pop(name, None)
+        if runtime is not None:
+            document["runtimes"][name] = runtime
+        pathlib.Path(self.daemon_json).write_text(json.dumps(document), encoding="utf-8")
+
+    def reload(self):
+        os.kill(self.pid, signal.SIGHUP)
+
+    def oci_runtimes(self):
+        return self.call("GET", "/info").json["Runtimes"]
+
+    def call(self, method, target, body=None, expect=(200, 201, 204, 304), raw=None):
+        headers = {"Content-Type": "application/json"} if raw is None else {"Content-Type": "application/x-tar"}
+        data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
+        answer = http_request(self.path, method, target, data, headers, timeout=60)
+        if answer.status not in expect:
+            raise AssertionError(f"Docker: {method} {target}: {answer!r}")
+        return answer
+
+    def containers(self, instance):
+        """Containers, in any state, one of whose labels has the agent's instance as its value."""
+        everything = self.call("GET", "/containers/json?all=1").json
+        return [one for one in everything if instance in (one["Labels"] or {}).values()]
+
+    def running(self, instance):
+        return [one for one in self.containers(instance) if one["State"] == "running"]
+
+    def inspect(self, container):
+        return self.call("GET", f"/containers/{container}/json").json
+
+    def exists(self, container):
+        return self.call("GET", f"/containers/{container}/json", expect=(200, 404)).status == 200
+
+    def create(self, image, labels):
+        return self.call("POST", "/containers/create", {"Image": image, "Labels": labels}).json["Id"]
+
+    def remove(self, container):
+        self.call("DELETE", f"/containers/{container}?force=1", expect=(204, 404, 409))
+
+    def tag(self, image, repository):
+        self.call("POST", f"/images/{image}/tag?repo={repository}&tag=latest")
+
+    def untag(self, image):
+        self.call("DELETE", f"/images/{image}?noprune=1", expect=(200, 404))
+
+    def import_empty(self, repository, label):
+        """An image without files that has one label."""
+        changes = f"LABEL%20{label}"
+        empty_tar = bytes(10240)
+        self.call("POST", f"/images/create?fromSrc=-&repo={repository}&tag=latest&changes={changes}", raw=empty_tar)
+
+
+def script(*command):
+    """A script of tests/dev for the environment of the tests; its answer, lines of NAME=value, as a dict."""
+    environment = dict(os.environ, TEE_DEV_DIR=str(TEST_DIR), BUILD=str(BUILD))
+    done = subprocess.run([ROOT / "tests" / "dev" / command[0], *command[1:]], env=environment, stdout=subprocess.PIPE,
+                          text=True, timeout=600)
+    if done.returncode != 0:
+        raise RuntimeError(f"tests/dev/{' '.join(command)} ended with {done.returncode}")
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+@functools.lru_cache(maxsize=None)
+def docker():
+    """Brings it up, once."""
+    lines = script("test-docker")
+    return Docker(lines["TEE_DOCKER_SOCKET"], lines["TEE_DOCKER_DAEMON_JSON"], int(lines["TEE_DOCKER_PID"]))
+
+
+def docker_down():
+    script("docker", "down")

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things are, and how long to wait for them."""
+
+import functools
+import os
+import pathlib
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = (ROOT / os.environ.get("BUILD", "build/release")).resolve()
+AGENT = BUILD / "tee-agent"
+TEE_RUN = BUILD / "tee-run"
+TEST_DIR = (ROOT / os.environ.get("TEE_DEV_DIR", "build/test")).resolve()
+GUIDE = ROOT.parent / "shared" / "reference" / "gvisor-configuration-guide.md"
+
+
+@functools.lru_cache(maxsize=None)
+def is_sanitized():
+    return b"__asan_init" in AGENT.read_bytes()
+
+
+def patience(seconds):
+    """A deadline for this build: sanitizers make everything slower."""
+    return seconds * 3 if is_sanitized() else seconds
+
+
+def wait_for(what, condition, seconds=10):
+    """Polls until condition() is true and returns its value; fails after the deadline."""
+    deadline = time.monotonic() + patience(seconds)
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience(seconds)} s in vain: {what}")
+        pause.wait(0.02)

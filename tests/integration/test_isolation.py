@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What user code can't do: forge a frame, signal, trace or read the guest, or reach the container's options."""
+
+import json
+
+from api import as_base64, as_bytes
+from engine import docker
+from harness import AgentTestCase, Background
+
+# An EXIT frame that says "exited with 0", a STDOUT frame, a FAULT frame: what a forger would send. With and without
+# the header of Docker's stream around it.
+EXIT_FRAME = bytes([0x84, 0, 0, 0, 0, 0, 0, 52]) + bytes(52)
+OUTPUT_FRAME = bytes([0x82, 0, 0, 0, 0, 0, 0, 6]) + b"forged"
+FAULT_FRAME = bytes([0x85, 0, 0, 0, 0, 0, 0, 14]) + b"\0\0\0\4\0\0\0\0forged"
+FORGED = OUTPUT_FRAME + EXIT_FRAME + FAULT_FRAME
+FORGERY = FORGED + bytes([1, 0, 0, 0, 0, 0, 0, len(FORGED)]) + FORGED
+
+LIBC = """
+const libc = Deno.dlopen("libc.so.6", {
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  kill: { parameters: ["i32", "i32"], result: "i32" },
+  ptrace: { parameters: ["i64", "i64", "usize", "usize"], result: "i64" },
+  setuid: { parameters: ["i32"], result: "i32" },
+  process_vm_readv: { parameters: ["i32", "buffer", "usize", "buffer", "usize", "usize"], result: "isize" },
+}).symbols;
+const forgery = new Uint8Array(%s);
+const opens = (path: string, options: Deno.OpenOptions) => {
+  try { const file = Deno.openSync(path, options); file.close(); return true; } catch { return false; }
+};
+""" % list(FORGERY)
+
+
+class Isolation(AgentTestCase):
+    """Under gVisor. Unconfined below runs the same under runc, where only the guest's own defence stands."""
+
+    agent_environment = {}
+
+    def hostile(self, code):
+        """Runs hostile TypeScript that ends with exit code 7, and checks that its own end is what is told."""
+        result = self.agent.run("deno_all", LIBC + code + "\nDeno.exit(7);")
+        self.assertEqual((result["status"], result["exit_code"], result["signal"]), ("error", 7, None), result)
+        return result
+
+    def test_frames_written_to_every_descriptor_are_not_believed(self):
+        result = self.hostile("""
+            Deno.stdout.writeSync(new TextEncoder().encode("true output\\n"));
+            for (let fd = 3; fd < 256; fd++) {
+              // O_NONBLOCK, so that no pipe of Deno's own holds us up
+              if (libc.fcntl(fd, 4, 0o4000) === 0) libc.write(fd, forgery, BigInt(forgery.length));
+            }
+            Deno.stdout.writeSync(new TextEncoder().encode("still true\\n"));
+            """)
+        self.assertEqual(result["stdout"], "true output\nstill true\n")
+
+    def test_frames_printed_are_output_and_nothing_else(self):
+        result = self.hostile("Deno.stdout.writeSync(forgery); Deno.stderr.writeSync(forgery);")
+        self.assertEqual(as_bytes(result["stdout"]), FORGERY)
+        self.assertEqual(as_bytes(result["stderr"]), FORGERY)
+
+    def test_descriptors_of_the_guest_cannot_be_opened(self):
+        result = self.hostile("""
+            const opened = [];
+            for (let fd = 0; fd < 64; fd++) {
+              if (opens(`/proc/1/fd/${fd}`, { write: true })) opened.push(`w${fd}`);
+              if (opens(`/proc/1/fd/${fd}`, { read: true })) opened.push(`r${fd}`);
+            }
+            console.log(JSON.stringify(opened));
+            """)
+        self.assertEqual(result["stdout"], "[]\n")
+
+    def test_memory_and_secrets_of_the_guest_cannot_be_read(self):
+        result = self.hostile("""
+            const readable = [];
+            for (const name of ["mem", "environ", "maps", "auxv", "syscall", "stack", "io", "root/etc/passwd"]) {
+              try { if (Deno.readFileSync(`/proc/1/${name}`).length > 0) readable.push(name); } catch { /* right */ }
+            }
+            const vector = new Uint8Array(16), target = new Uint8Array(16);
+            if (libc.process_vm_readv(1, vector, 1n, target, 1n, 0n) > 0n) readable.push("process_vm_readv");
+            console.log(JSON.stringify(readable));
+            """)
+        self.assertEqual(result["stdout"], "[]\n")
+
+    def test_guest_cannot_be_traced(self):
+        result = self.hostile("""
+            const attach = 16n, seize = 0x4206n;
+            console.log(Number(libc.ptrace(attach, 1n, 0n, 0n)), Number(libc.ptrace(seize, 1n, 0n, 0n)));
+            """)
+        self.assertEqual(result["stdout"], "-1 -1\n")
+
+    def test_guest_cannot_be_signalled(self):
+        result = self.hostile("""
+            const answers = [];
+            for (let signal = 1; signal < 65; signal++) answers.push(libc.kill(1, signal));
+            console.log(new Set(answers).size, answers[8]);
+            """)
+        self.assertEqual(result["stdout"], "1 -1\n")
+
+    def test_kill_of_everything_leaves_the_guest(self):
+        result = self.hostile("libc.kill(-1, 9); console.log('alive');")
+        self.assertEqual(result["stdout"], "alive\n")
+
+    def test_root_cannot_be_regained(self):
+        result = self.hostile("console.log(libc.setuid(0), Deno.uid(), Deno.gid());")
+        self.assertEqual(result["stdout"], "-1 65532 65532\n")
+
+    def test_children_cannot_do_it_either(self):
+        result = self.hostile("""
+            console.log(opens("/tee/tee-guest", { write: true }), opens("/proc/1/exe", { write: true }));
+            try { console.log(new Deno.Command("/tee/tee-guest").outputSync().success); } catch { console.log(false); }
+            """)
+        self.assertEqual(result["stdout"], "false false\nfalse\n")
+
+    def test_shell_cannot_forge_signal_or_read(self):
+        code = ("for f in 0 1 2 3 4 5 6 7 8 9 10; do (printf '\\204\\000\\000\\000' > /proc/1/fd/$f) 2>/dev/null "
+                "&& echo opened $f; done\n"
+                "(cat /proc/1/environ | grep -q .) 2>/dev/null && echo environ\n"
+                "for s in KILL TERM STOP SEGV ABRT USR1 PIPE; do kill -$s 1 2>/dev/null && echo killed $s; done\n"
+                "echo true output; exit 9")
+        result = self.agent.run("sh", code)
+        self.assertEqual((result["status"], result["exit_code"], result["stdout"]), ("error", 9, "true output\n"))
+
+    def test_kill_of_everything_from_the_shell(self):
+        result = self.agent.run("sh", "tail -f /dev/null & kill -9 -1; echo alive; exit 9")
+        self.assertEqual((result["status"], result["exit_code"], result["stdout"]), ("error", 9, "alive\n"), result)
+
+    def test_files_of_the_image_cannot_be_changed(self):
+        code = ("for f in /tee /tee/tee-guest /bin/busybox /etc /proc/sys/kernel/hostname /sys/kernel /dev; do\n"
+                "[ -w $f ] && (echo x >> $f || touch $f/x) 2>/dev/null && echo changed $f; done; exit 9")
+        result = self.agent.run("sh", code)
+        self.assertEqual((result["exit_code"], result["stdout"]), (9, ""), result)
+
+    def test_program_in_the_work_folder_gains_nothing(self):
+        code = "cp /bin/busybox /work/su 2>/dev/null || exit 8; chmod 4755 /work/su; /work/su id -u"
+        result = self.agent.run("sh", code)
+        self.assertNotEqual(result["stdout"], "0\n", result)
+
+
+class Unconfined(Isolation):
+    """The same attacks with gVisor disabled."""
+
+    agent_environment = {"DISABLE_GVISOR": "true"}
+
+
+class Container(AgentTestCase):
+    """What Docker is told about a sandbox."""
+
+    CANARY = "canary0815"
+
+    def inspect_a_run(self, **request):
+        run = Background(lambda: self.agent.post(request))
+        container, = self.agent.wait_running()
+        inspected = docker().inspect(container["Id"])
+        result = run.result().json
+        self.assertEqual(result["status"], "wall_limit", result)
+        return inspected, result
+
+    def test_options_are_the_closed_template(self):
+        limits = {"wall_ms": 4000, "memory_mb": 96, "disk_mb": 7}
+        container, result = self.inspect_a_run(runtime="sh", code="tail -f /dev/null", limits=limits)
+        host, config = container["HostConfig"], container["Config"]
+        self.assertEqual(host["Runtime"], "runsc")
+        self.assertEqual(host["NetworkMode"], "none")
+        self.assertIs(host["ReadonlyRootfs"], True)
+        self.assertIs(host["Privileged"], False)
+        self.assertEqual(host["CapDrop"], ["ALL"])
+        self.assertLessEqual({name.removeprefix("CAP_") for name in host["CapAdd"]}, {"SETUID", "SETGID", "KILL"})
+        self.assertIn("no-new-privileges", host["SecurityOpt"])
+        self.assertFalse([one for one in host["SecurityOpt"] if "unconfined" in one])
+        self.assertEqual((host["Memory"], host["MemorySwap"]), (96 << 20, 96 << 20))
+        self.assertEqual(host["NanoCpus"], 1_000_000_000)
+        self.assertEqual(host["PidsLimit"], 1024)
+        self.assertEqual(host["LogConfig"]["Type"], "none")
+        self.assertEqual((host["IpcMode"], host["PidMode"], host["UTSMode"]), ("none", "", ""))
+        for name in ("Binds", "VolumesFrom", "Devices", "DeviceRequests", "ExtraHosts", "Links", "Sysctls", "Dns",
+                     "PortBindings", "GroupAdd"):
+            self.assertFalse(host.get(name), name)
+        self.assertEqual(container["Mounts"], [])
+        self.assertEqual(set(host["Tmpfs"]), {"/work", "/tmp"})
+        for options in host["Tmpfs"].values():
+            self.assertIn(f"size={7 << 20}", options.split(","))
+            self.assertLessEqual({"nosuid", "nodev"}, set(options.split(",")))
+        self.assertEqual(set(config["Labels"]) - {"tee.guest.version"}, {"tee.instance", "tee.boot", "tee.execution"})
+        self.assertEqual(config["Labels"]["tee.instance"], self.agent.instance)
+        self.assertEqual(config["Labels"]["tee.execution"], result["id"])
+        self.assertEqual((config["OpenStdin"], config["StdinOnce"], config["Tty"]), (True, True, False))
+        self.assertIs(host["AutoRemove"], False)
+
+    def test_nothing_of_a_clients_reaches_docker(self):
+        canary = self.CANARY
+        self.assert_not_in_docker(runtime="sh", code=f"tail -f /dev/null # {canary}", args=[canary],
+                                  env={canary: canary}, stdin=canary, labels={canary: canary},
+                                  limits={"wall_ms": 3000})
+        self.assert_not_in_docker(runtime="sh", entry=f"{canary}/main.sh", stdin=as_base64(canary.encode()),
+                                  files={f"{canary}/main.sh": "tail -f /dev/null", canary + ".txt": canary},
+                                  limits={"wall_ms": 3000})
+
+    def assert_not_in_docker(self, **request):
+        container, result = self.inspect_a_run(**request)
+        self.assertNotIn(self.CANARY, json.dumps(container))
+        self.assertEqual(result["labels"], request.get("labels", {}))
+
+    def test_nothing_of_a_clients_reaches_the_log(self):
+        canary = "canary0816"
+        self.agent.run("sh", f"echo {canary}; echo {canary} >&2; exit 3", args=[canary], env={canary: canary},
+                       stdin=canary)
+        self.assertNotIn(canary, self.agent.log_text())
