@@ -159,22 +159,22 @@ includes_of_client := -Iclient
 includes_of_guest := -Iguest
 includes_of_tests := -Iagent -Iclient -Iguest -Itests/unit
 
-# parts FOLDER: the archives of everything but the main functions
-parts = $(1)/unit.a $(1)/agent.a $(1)/client.a $(1)/guest.a $(1)/libtee.a
+# The archives of everything but the main functions
+archives = $(addprefix $(1)/,agent.a client.a guest.a libtee.a)
 
-define archives
-$(1)/libtee.a: $(call objects,$(1),$(lib))
+define archive_rules
+$(1)/unit.a: $(call objects,$(1),$(unit))
 $(1)/agent.a: $(call objects,$(1),$(agent))
 $(1)/client.a: $(call objects,$(1),$(client))
 $(1)/guest.a: $(call objects,$(1),$(guest))
-$(1)/unit.a: $(call objects,$(1),$(unit))
-$(call parts,$(1)):
+$(1)/libtee.a: $(call objects,$(1),$(lib))
+$(1)/unit.a $(call archives,$(1)):
 	$$(call say,ar,$$@)
 	@mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(AR) rcs $$@ $$^
 endef
-$(eval $(call archives,$(B)))
-$(eval $(call archives,build/fuzz))
+$(eval $(call archive_rules,$(B)))
+$(eval $(call archive_rules,build/fuzz))
 
 link = $(CC) $(CFLAGS) $(variant) -pie $(linking) $(LDFLAGS) -o $@ $^
 
@@ -190,12 +190,12 @@ $(B)/tee-guest: $(call objects,$(B)/static,guest/main.c $(guest) lib/frame.c)
 	$(call say,link,$@)
 	$(Q)$(CC) $(CFLAGS) -static-pie $(linking) $(LDFLAGS) -o $@ $^
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(call parts,$(B))
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/unit.a $(call archives,$(B))
 	$(call say,link,$@)
 	@mkdir -p $(@D)
 	$(Q)$(link) $(package_libs) $(cmocka_libs)
 
-build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(call parts,build/fuzz)
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(call archives,build/fuzz)
 	$(call say,link,$@)
 	$(Q)clang $(CFLAGS) -fsanitize=fuzzer $(sanitizers) -pie $(linking) $(LDFLAGS) -o $@ $^ $(package_libs)
 

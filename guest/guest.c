@@ -182,7 +182,8 @@ static int frame_handle(uint8_t type, const uint8_t *payload, size_t size, void 
                 return frame_collect(guest, type, payload, size);
         if (type != FRAME_STOP || size != 0)
                 return protocol_fault(guest, "a frame other than STOP after RUN");
-        return program_stop(guest, FRAME_EXIT_FLAG_STOPPED);
+        /* What has just ended by itself was not stopped. */
+        return guest->program.ended ? 0 : program_stop(guest, FRAME_EXIT_FLAG_STOPPED);
 }
 
 static int frames_receive(Guest *guest) {

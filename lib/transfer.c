@@ -29,6 +29,7 @@ struct Transfer {
         Buffer response_body;
         char error_text[CURL_ERROR_SIZE];
         bool active;
+        bool head_is_whole;
         bool too_large;
         TransferDone done;
         TransferData data;
@@ -40,7 +41,8 @@ static int result_errno(CURLcode code, const Transfer *transfer) {
                 return -EFBIG;
         switch (code) {
         case CURLE_OK:
-                return 0;
+                /* curl takes the end of a connection for the end of a head. */
+                return transfer->head_is_whole ? 0 : -EIO;
         case CURLE_COULDNT_CONNECT:
                 return -ECONNREFUSED;
         case CURLE_OPERATION_TIMEDOUT:
@@ -75,6 +77,8 @@ static void transfer_finish(Transfer *transfer, CURLcode code) {
                 result.message = "the answer is too large";
         else if (result.error == -ECONNREFUSED && os_errno != 0)
                 result.message = strerror((int) os_errno);
+        else if (result.error < 0 && code == CURLE_OK)
+                result.message = "the answer was cut off";
         else if (result.error < 0)
                 result.message = transfer->error_text[0] ? transfer->error_text : curl_easy_strerror(code);
         transfer->done(transfer, &result, transfer->userdata);
@@ -177,6 +181,15 @@ static size_t on_body(char *data, size_t size, size_t count, void *userdata) {
         return n;
 }
 
+/* Called for each line of the head, the empty last one included (CURLOPT_HEADERFUNCTION(3)). */
+static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
+        Transfer *transfer = userdata;
+
+        if (line[0] == '\r' || line[0] == '\n')
+                transfer->head_is_whole = true;
+        return size * count;
+}
+
 int transport_new(sd_event *event, Transport **ret_transport) {
         CLEANUP(transport_freep) Transport *transport = calloc(1, sizeof(*transport));
         int r;
@@ -257,6 +270,8 @@ static int set_options(Transfer *transfer, const TransferRequest *request) {
             curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error_text) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_NOPROXY, request->unix_socket ? "*" : NULL) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket) != CURLE_OK ||

@@ -185,8 +185,8 @@ def documented_codes():
 
 def check_refusal(answer):
     """A refusal has exactly the documented form, and what may be sent again says when."""
-    is_object({"error": is_object({"code": documented_codes().__contains__, "message": is_string, "field": nullable(is_string),
-                                   "remedy": nullable(is_string)})})(answer.json)
+    is_object({"error": is_object({"code": documented_codes().__contains__, "message": is_string,
+                                   "field": nullable(is_string), "remedy": nullable(is_string)})})(answer.json)
     if answer.headers.get("content-type", "").split(";")[0] != "application/json":
         raise AssertionError(f"content type {answer.headers.get('content-type')}")
     if answer.status in (429, 503) and int(answer.headers["retry-after"]) < 1:

@@ -57,7 +57,9 @@ class Docker:
         return self.call("GET", f"/containers/{container}/json", expect=(200, 404)).status == 200
 
     def create(self, image, labels):
-        return self.call("POST", "/containers/create", {"Image": image, "Labels": labels}).json["Id"]
+        """A container that is never started."""
+        spec = {"Image": image, "Labels": labels, "Cmd": ["/bin/busybox"]}
+        return self.call("POST", "/containers/create", spec).json["Id"]
 
     def remove(self, container):
         self.call("DELETE", f"/containers/{container}?force=1", expect=(204, 404, 409))

@@ -244,7 +244,8 @@ class Protocol(AgentTestCase):
 
     def test_wrong_content_type(self):
         body = json.dumps(program()).encode()
-        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp", "multipart/form-data", "json", ""):
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp", "multipart/form-data",
+                     "json", ""):
             with self.subTest(kind=kind):
                 answer = self.agent.request("POST", RUN, body, {"Content-Type": kind})
                 self.assert_refusal(answer, 415, "unsupported_media_type")

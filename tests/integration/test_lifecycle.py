@@ -16,10 +16,10 @@ FOR_EVER = "tail -f /dev/null"
 
 
 class LifeCycle(unittest.TestCase):
-    def agent(self, name, changes=None, environment=None):
-        agent = Agent(name, changes, environment)
-        self.addCleanup(agent.close)
-        return agent.start()
+    def start_agent(self, name, changes=None, environment=None):
+        self.agent = Agent(name, changes, environment)
+        self.addCleanup(self.agent.close)
+        return self.agent.start()
 
     def assert_clean(self, agent, status=0):
         """It has ended with this status and left nothing."""
@@ -27,14 +27,14 @@ class LifeCycle(unittest.TestCase):
         self.assertEqual(docker().containers(agent.instance), [])
 
     def test_status_line_and_stopping_are_notified(self):
-        agent = self.agent("notify").wait_open().wait_idle()
+        agent = self.start_agent("notify").wait_open().wait_idle()
         agent.wait_notified_matching("STATUS=.*(?i:open|ready|gvisor)")
         agent.process.send_signal(signal.SIGTERM)
         self.assert_clean(agent)
         self.assertIn("STOPPING=1", agent.notified())
 
     def test_watchdog_is_pinged_in_time(self):
-        agent = self.agent("watchdog", environment={"WATCHDOG_USEC": "400000"})
+        agent = self.start_agent("watchdog", environment={"WATCHDOG_USEC": "400000"})
         agent.wait_open().wait_idle()
         pings = self.count_pings(agent)
         begun = time.monotonic()
@@ -47,7 +47,7 @@ class LifeCycle(unittest.TestCase):
         return agent.notified().count("WATCHDOG=1")
 
     def test_sigterm_lets_a_running_program_finish_and_refuses_others(self):
-        agent = self.agent("drain").wait_open().wait_idle()
+        agent = self.start_agent("drain").wait_open().wait_idle()
         code = "await new Promise((done) => setTimeout(done, 2500)); console.log('finished')"
         run = agent.start_run("deno", code)
         agent.wait_running()
@@ -74,7 +74,7 @@ class LifeCycle(unittest.TestCase):
         return connection
 
     def test_client_that_connects_while_the_agent_stops_is_served_by_the_next(self):
-        agent = self.agent("handover").wait_open().wait_idle()
+        agent = self.start_agent("handover").wait_open().wait_idle()
         run = agent.start_run("deno", "await new Promise((done) => setTimeout(done, 1500))")
         agent.wait_running()
         agent.process.send_signal(signal.SIGTERM)
@@ -88,7 +88,7 @@ class LifeCycle(unittest.TestCase):
         self.assert_clean(agent)
 
     def test_program_that_outlasts_the_drain_is_cancelled_and_answered(self):
-        agent = self.agent("drain-short", {"agent": {"drain_ms": 500}}).wait_open().wait_idle()
+        agent = self.start_agent("drain-short", {"agent": {"drain_ms": 500}}).wait_open().wait_idle()
         run = agent.start_run("sh", "echo begun; " + FOR_EVER, limits={"wall_ms": 60000})
         agent.wait_running()
         begun = time.monotonic()
@@ -100,7 +100,7 @@ class LifeCycle(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, patience(6))
 
     def test_waiting_request_is_refused_when_the_agent_stops(self):
-        agent = self.agent("drain-queue", {"agent": {"max_running": 1, "drain_ms": 1000}}).wait_open().wait_idle()
+        agent = self.start_agent("drain-queue", {"agent": {"max_running": 1, "drain_ms": 1000}}).wait_open().wait_idle()
         run = agent.start_run("sh", FOR_EVER, limits={"wall_ms": 60000})
         agent.wait_running()
         waiting = Background(lambda: agent.post({"runtime": "sh", "code": "true"}))
@@ -113,7 +113,7 @@ class LifeCycle(unittest.TestCase):
         self.assert_clean(agent)
 
     def test_stream_gets_its_end_when_the_agent_stops(self):
-        agent = self.agent("drain-stream", {"agent": {"drain_ms": 300}}).wait_open().wait_idle()
+        agent = self.start_agent("drain-stream", {"agent": {"drain_ms": 300}}).wait_open().wait_idle()
         request = {"runtime": "sh", "code": "echo begun; " + FOR_EVER, "limits": {"wall_ms": 60000}}
         events = Background(lambda: [event for _, event in agent.stream(request)])
         agent.wait_running()
@@ -122,7 +122,7 @@ class LifeCycle(unittest.TestCase):
         self.assert_clean(agent)
 
     def test_idle_agent_stops_at_once(self):
-        agent = self.agent("idle").wait_open().wait_idle()
+        agent = self.start_agent("idle").wait_open().wait_idle()
         agent.run("sh", "true")
         begun = time.monotonic()
         agent.process.send_signal(signal.SIGTERM)
@@ -130,7 +130,7 @@ class LifeCycle(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, patience(3))
 
     def test_agent_without_docker_stops_too(self):
-        agent = self.agent("no-docker", {"docker": {"socket": "/nonexistent/docker.sock"}})
+        agent = self.start_agent("no-docker", {"docker": {"socket": "/nonexistent/docker.sock"}})
         agent.wait_gate("docker_unreachable")
         agent.process.send_signal(signal.SIGTERM)
         self.assert_clean(agent)
@@ -151,17 +151,17 @@ class LifeCycle(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 15, "no program runs: nothing is worth the whole of agent.drain_ms")
 
     def test_agent_that_is_stopped_while_it_starts(self):
-        agent = self.agent("stop-early")
+        agent = self.start_agent("stop-early")
         agent.process.send_signal(signal.SIGTERM)
         self.assert_clean(agent)
 
     def test_sigint_ends_it_like_sigterm(self):
-        agent = self.agent("sigint").wait_open().wait_idle()
+        agent = self.start_agent("sigint").wait_open().wait_idle()
         agent.process.send_signal(signal.SIGINT)
         self.assert_clean(agent)
 
     def test_killed_agents_sandbox_ends_and_the_next_agent_removes_what_is_left(self):
-        agent = self.agent("killed").wait_open().wait_idle()
+        agent = self.start_agent("killed").wait_open().wait_idle()
         run = Background(lambda: agent.post({"runtime": "sh", "code": FOR_EVER, "limits": {"wall_ms": 60000}}))
         sandbox, = agent.wait_running()
         left_over = docker().create(IMAGE_SH, sandbox["Labels"])
@@ -174,7 +174,7 @@ class LifeCycle(unittest.TestCase):
             run.result()
         wait_for("the orphan's end", lambda: sandbox["Id"] not in running_ids(agent.instance), 10)
 
-        agent.start().wait_open().wait_idle()
+        agent.start().wait_open()
         wait_for("the sweep", lambda: not docker().exists(left_over) and not docker().exists(sandbox["Id"]), 10)
         self.assertTrue(docker().exists(foreign), "a container of another instance was removed")
         self.assertTrue(docker().exists(unrelated), "a container that is no sandbox was removed")
@@ -184,10 +184,10 @@ class LifeCycle(unittest.TestCase):
         self.assert_clean(agent)
 
     def test_two_agents_on_one_docker_leave_each_other_alone(self):
-        first = self.agent("twin-a").wait_open().wait_idle()
+        first = self.start_agent("twin-a").wait_open().wait_idle()
         run = first.start_run("deno", "await new Promise((done) => setTimeout(done, 3000)); console.log('first')")
         first.wait_running()
-        second = self.agent("twin-b").wait_open().wait_idle()
+        second = self.start_agent("twin-b").wait_open().wait_idle()
         self.assertEqual(second.run("sh", "echo second")["stdout"], "second\n")
         second.process.send_signal(signal.SIGTERM)
         self.assert_clean(second)
@@ -196,7 +196,7 @@ class LifeCycle(unittest.TestCase):
         self.assert_clean(first)
 
     def test_sandbox_that_is_killed_from_outside_is_a_crash(self):
-        agent = self.agent("crash").wait_open().wait_idle()
+        agent = self.start_agent("crash").wait_open().wait_idle()
         run = agent.start_run("sh", "echo begun; " + FOR_EVER, limits={"wall_ms": 60000})
         sandbox, = agent.wait_running()
         docker().call("POST", f"/containers/{sandbox['Id']}/kill")
@@ -207,7 +207,7 @@ class LifeCycle(unittest.TestCase):
         self.assert_clean(agent)
 
     def test_each_execution_and_refusal_is_logged_once(self):
-        agent = self.agent("log").wait_open().wait_idle()
+        agent = self.start_agent("log").wait_open().wait_idle()
         ended = agent.run("sh", "exit 3")["id"]
         self.assertEqual(agent.post({"runtime": "sh", "code": "", "typo": 1}).status, 400)
         agent.process.send_signal(signal.SIGTERM)

@@ -98,7 +98,6 @@ TEST(figures_are_whole_numbers_for_every_configuration) {
         assert_host_figure("", 1048575, "MemorySwap", "1099510579200");
 }
 
-/* A sandbox of the build before must not pass: the expected document holds no host path, device, port or mount. */
 TEST(nothing_of_the_host_is_mounted_or_shared) {
         static const char *const forbidden[] = {"Binds",          "Mounts",       "Volumes",     "Devices",
                                                 "DeviceRequests", "VolumesFrom",  "PidMode",     "UsernsMode",
