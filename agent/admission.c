@@ -71,7 +71,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         (void) source;
         (void) usec;
         admission_remove(entry->admission, execution);
-        refusal_set(&refusal, 503, "queue_timeout", NULL, NULL, "no place became free within %llu ms",
+        refusal_set(&refusal, 503, "queue_timeout", NULL, NULL, "it could not be begun within %llu ms",
                     (unsigned long long) queue_ms);
         execution_refuse(execution, &refusal);
         refusal_deinit(&refusal);

@@ -197,7 +197,8 @@ static int parse_query(const HttpExchange *exchange, bool *ret_streaming, Refusa
         const char *stream = http_exchange_query(exchange, "stream");
 
         if (unknown)
-                return refusal_set(ret_refusal, 400, "invalid_query", unknown, NULL, "there is no such parameter");
+                return refusal_set(ret_refusal, 400, "invalid_query", unknown, NULL,
+                                   "there is no such parameter, or it stands twice");
         if (stream && strcmp(stream, "0") != 0 && strcmp(stream, "1") != 0)
                 return refusal_set(ret_refusal, 400, "invalid_query", "stream", NULL, "must be 0 or 1");
         *ret_streaming = stream && strcmp(stream, "1") == 0;
@@ -286,6 +287,14 @@ static void on_gone(HttpExchange *exchange, void *userdata) {
         journal_client_left(execution_id(job_execution(job)), execution_request(job_execution(job))->runtime,
                             job_uid(job));
         job_finish(agent, job);
+}
+
+static void on_drained(HttpExchange *exchange, void *userdata) {
+        Job *job = http_exchange_userdata(exchange);
+
+        (void) userdata;
+        if (job)
+                job_flush(job);
 }
 
 static void on_http_refused(const Refusal *refusal, void *userdata) {
@@ -394,6 +403,7 @@ void agent_drain(Agent *agent) {
                 agent->draining = true;
                 notifier_send(agent->notifier, "STOPPING=1");
                 http_drain(agent->http);
+                gate_stop(agent->gate);
                 refuse_queued(agent);
                 r = arm_drain(agent, agent->config->drain_ms * USEC_PER_MSEC, on_drain_over);
         } else {
@@ -413,6 +423,9 @@ static int make_sources(Agent *agent) {
                 r = sd_event_add_post(agent->event, &agent->turn_over, on_turn_over, agent);
         if (r < 0)
                 return r;
+        r = sd_event_source_set_exit_on_failure(agent->pump, true);
+        if (r < 0)
+                return r;
         (void) sd_event_source_set_description(agent->pump, "agent-pump");
         (void) sd_event_source_set_description(agent->turn_over, "agent-turn-over");
         return 0;
@@ -425,6 +438,7 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
                 .max_connections = (unsigned) config->max_connections,
                 .body_limit = config->body_kb * 1024,
                 .request_usec = config->request_ms * USEC_PER_MSEC,
+                .drained = on_drained,
                 .gone = on_gone,
                 .refused = on_http_refused,
                 .userdata = agent,

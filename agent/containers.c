@@ -2,8 +2,8 @@
 
 /* A container outlives whoever asked for it: its creation cannot be called back once Docker works on it, and its
  * removal takes longer than anyone wants to wait. So each has an object of its own here, which goes through CREATING,
- * HELD, REMOVING and then away; an owner that leaves early only marks it as released. Nobody else removes containers.
- * What is lost when the agent dies is found by its labels: same instance, another boot. */
+ * HELD, ENDING, REMOVING and then away; an owner that leaves early only marks it as released. Nobody else removes
+ * containers. What is lost when the agent dies is found by its labels: same instance, another boot. */
 
 #include "containers.h"
 #include "log.h"
@@ -14,11 +14,17 @@
 
 #define REMOVE_RETRY_USEC USEC_PER_SEC
 #define REMOVE_TRIES_LOGGED 1U
+/* For a guest whose agent has hung up to end by itself, before it is killed: a kill in the midst of many dying
+ * processes can keep Docker busy for a minute, an orderly end takes a fraction of a second. */
+#define END_MS 2000U
+/* How long a creation whose answer was lost may still come true. */
+#define UNSURE_USEC (30 * USEC_PER_SEC)
 
 typedef enum ContainerState {
         CONTAINER_CREATING,
         CONTAINER_REFUSED, /* Docker made none */
         CONTAINER_HELD,
+        CONTAINER_ENDING,
         CONTAINER_REMOVING,
 } ContainerState;
 
@@ -32,6 +38,7 @@ struct Container {
         DockerCall *call;
         sd_event_source *retry;
         unsigned failures;
+        uint64_t unsure_until_usec; /* until then, "no such container" is not the last word */
         ContainerCreated created;
         void *userdata;
 };
@@ -102,6 +109,10 @@ Containers *containers_free(Containers *containers) {
         return NULL;
 }
 
+const char *containers_instance(const Containers *containers) {
+        return containers->instance;
+}
+
 size_t containers_count(const Containers *containers) {
         return containers->count;
 }
@@ -141,25 +152,45 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static void remove_later(Container *container, const char *message) {
+        int r;
+
         container->failures++;
-        if (container->failures == REMOVE_TRIES_LOGGED)
+        if (container->failures == REMOVE_TRIES_LOGGED && container->unsure_until_usec == 0)
                 log_line(LOG_WARNING, "Sandbox %s could not be removed and is tried again: %s", container->name,
                          message);
         container->retry = sd_event_source_disable_unref(container->retry);
-        if (sd_event_add_time_relative(container->containers->event, &container->retry, CLOCK_MONOTONIC,
-                                       REMOVE_RETRY_USEC, 0, on_retry, container) < 0)
-                log_line(LOG_ERR, "Sandbox %s is left to the next start's sweep: out of memory", container->name);
+        r = sd_event_add_time_relative(container->containers->event, &container->retry, CLOCK_MONOTONIC,
+                                       REMOVE_RETRY_USEC, 0, on_retry, container);
+        if (r < 0 && r != -ESTALE) /* ESTALE: the loop has ended */
+                log_line(LOG_ERR, "Sandbox %s is left to the next start's sweep: %s", container->name, strerror(-r));
 }
 
 static void on_removed(const DockerReply *reply, void *userdata) {
         Container *container = userdata;
 
+        bool missing = reply->error == 0 && reply->status == 404;
+
         container->call = docker_call_free(container->call);
-        /* 404: it is gone already. 409: Docker is at it; asked again until it is gone. */
-        if (docker_reply_ok(reply) || (reply->error == 0 && reply->status == 404))
+        /* 409: Docker is at it; asked again until it is gone. */
+        if (docker_reply_ok(reply) || (missing && now_usec() >= container->unsure_until_usec))
                 container_gone(container);
         else
                 remove_later(container, reply->message);
+}
+
+static void on_ended(const DockerReply *reply, void *userdata) {
+        Container *container = userdata;
+
+        (void) reply; /* ended, gone or hanging: the removal is for all of them */
+        container->call = docker_call_free(container->call);
+        remove_now(container);
+}
+
+static void end(Container *container) {
+        container->state = CONTAINER_ENDING;
+        if (docker_container_wait(container->containers->docker, container->name, END_MS, on_ended, container,
+                                  &container->call) < 0)
+                remove_now(container);
 }
 
 static void remove_now(Container *container) {
@@ -174,9 +205,10 @@ static void remove_now(Container *container) {
 
 /* ---- creation ---- */
 
-/* Whether Docker may have made a container although it told no id: it was asked, and the answer is lost. */
+/* Whether Docker may have made a container although it told no id: it was asked and the answer is lost, or it says that
+ * there is one of this name already, which is random: curl has repeated the call on another connection. */
 static bool outcome_is_unknown(const DockerReply *reply) {
-        return reply->error < 0 && reply->error != -ECONNREFUSED;
+        return (reply->error < 0 && reply->error != -ECONNREFUSED) || (reply->error == 0 && reply->status == 409);
 }
 
 static void on_created(const DockerReply *reply, void *userdata) {
@@ -187,6 +219,8 @@ static void on_created(const DockerReply *reply, void *userdata) {
         container->state = id || outcome_is_unknown(reply) ? CONTAINER_HELD : CONTAINER_REFUSED;
         if (id)
                 container->id = strdup(id);
+        else if (container->state == CONTAINER_HELD)
+                container->unsure_until_usec = now_usec() + UNSURE_USEC;
         if (!container->released)
                 container->created(container->id, reply, container->userdata);
         else if (container->state == CONTAINER_HELD)
@@ -219,7 +253,7 @@ Container *container_release(Container *container) {
                 return NULL;
         container->released = true;
         if (container->state == CONTAINER_HELD)
-                remove_now(container);
+                end(container);
         else if (container->state == CONTAINER_REFUSED)
                 container_gone(container);
         return NULL;

@@ -32,6 +32,9 @@ Container *container_release(Container *container);
 
 DEFINE_CLEANUP(Container *, container_release)
 
+/* The instance whose label each of its containers has to carry. */
+const char *containers_instance(const Containers *containers);
+
 /* Containers that exist or may exist: being created, in use, or being removed. */
 size_t containers_count(const Containers *containers);
 

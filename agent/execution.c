@@ -133,19 +133,23 @@ static char *limit_cause(const Execution *execution, ConfigLimitName name, const
                            what);
 }
 
-/* RLIMIT_CPU tells by SIGXCPU, and kills a second later whoever ignores it. */
+/* RLIMIT_CPU tells by SIGXCPU, and kills a second later whoever ignores it. A program can raise either signal itself,
+ * so the time must have been used, too; a tenth less is what the clocks of the two may differ. */
 static bool is_cpu_limit(const Execution *execution, const FrameExit *report) {
-        if (report->kind != FRAME_EXIT_SIGNALED)
-                return false;
-        return report->value == SIGXCPU ||
-               (report->value == SIGKILL && (report->flags & FRAME_EXIT_FLAG_STOPPED) == 0 &&
-                report->cpu_usec >= limit(execution, CONFIG_LIMIT_CPU_MS) * USEC_PER_MSEC);
+        uint64_t limit_usec = limit(execution, CONFIG_LIMIT_CPU_MS) * USEC_PER_MSEC;
+
+        return report->kind == FRAME_EXIT_SIGNALED && (report->value == SIGXCPU || report->value == SIGKILL) &&
+               report->cpu_usec >= limit_usec - limit_usec / 10;
 }
 
 static Outcome outcome_of_exit(const Execution *execution, const FrameExit *report, char **ret_cause) {
         if (report->flags & FRAME_EXIT_FLAG_OUTPUT_LIMIT) {
                 *ret_cause = limit_cause(execution, CONFIG_LIMIT_OUTPUT_KB, "the program printed more");
                 return OUTCOME_OUTPUT_LIMIT;
+        }
+        if ((report->flags & FRAME_EXIT_FLAG_STOPPED) && execution->state != EXECUTION_STOPPING) {
+                *ret_cause = strdup("the sandbox broke the guest protocol: stopped without a STOP");
+                return OUTCOME_SANDBOX_CRASH;
         }
         if (report->flags & FRAME_EXIT_FLAG_STOPPED) {
                 *ret_cause = execution->stop_cause ? strdup(execution->stop_cause) : NULL;
@@ -156,7 +160,7 @@ static Outcome outcome_of_exit(const Execution *execution, const FrameExit *repo
                 return OUTCOME_CPU_LIMIT;
         }
         if (report->kind == FRAME_EXIT_SIGNALED && report->value == SIGXFSZ) {
-                *ret_cause = limit_cause(execution, CONFIG_LIMIT_DISK_MB, "the program wrote a larger file");
+                *ret_cause = limit_cause(execution, CONFIG_LIMIT_DISK_MB, "SIGXFSZ, which tells of a larger file");
                 return OUTCOME_DISK_LIMIT;
         }
         if (report->kind == FRAME_EXIT_SIGNALED)
@@ -351,6 +355,7 @@ void execution_start(Execution *execution, const ExecutionStart *start) {
                 .config = start->config,
                 .runtime = start->runtime,
                 .image_id = start->image_id,
+                .instance = containers_instance(start->context->containers),
                 .boot_id = start->boot_id,
                 .execution_id = execution->id,
                 .memory_mb = limit(execution, CONFIG_LIMIT_MEMORY_MB),

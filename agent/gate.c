@@ -66,7 +66,9 @@ struct Gate {
         DockerCall *call;
         size_t image_index;
         Sandbox *probe;
-        sd_event_source *timer; /* the next check */
+        sd_event_source *timer; /* the next check: */
+        uint64_t due_usec;      /* when, or 0 */
+        bool distrusted;        /* the check under way does not count any more */
         uint64_t retry_usec;
         bool sweeping;
         bool swept; /* once is enough */
@@ -82,6 +84,7 @@ struct Gate {
 
         DockerCall *events;
         uint64_t events_since_usec;
+        uint64_t events_wait_usec;  /* from its end to the next look */
         uint64_t events_pause_usec; /* before the next look, when streams keep ending at once */
 };
 
@@ -100,6 +103,7 @@ static void words_set(Words *words, const char *code, const char *reason, const 
         words_deinit(words);
         words->code = code;
         words->reason = reason ? strdup(reason) : NULL;
+        text_clean(words->reason); /* Docker's words go to systemctl status, where a line feed has a meaning */
         words->remedy = remedy ? strdup(remedy) : NULL;
 }
 
@@ -130,13 +134,21 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
+        gate->due_usec = 0;
         if (!gate->checking)
                 step_ping(gate);
         return 0;
 }
 
+/* Never puts off a check that is due sooner: whoever asks often must not be able to prevent it. */
 static void check_in(Gate *gate, uint64_t usec) {
-        int r = sd_event_source_set_time_relative(gate->timer, usec);
+        uint64_t due_usec = now_usec() + usec;
+        int r;
+
+        if (gate->due_usec != 0 && gate->due_usec <= due_usec)
+                return;
+        gate->due_usec = due_usec;
+        r = sd_event_source_set_time_relative(gate->timer, usec);
 
         if (r >= 0)
                 r = sd_event_source_set_enabled(gate->timer, SD_EVENT_ONESHOT);
@@ -161,8 +173,8 @@ static void finish(Gate *gate) {
         gate->sweeping = false;
         if (gate->again)
                 check_in(gate, SETTLE_USEC);
-        else if (!gate->events)
-                check_in(gate, take_events_pause(gate));
+        else if (!gate->events && gate->state == GATE_OPEN)
+                check_in(gate, gate->events_wait_usec);
         gate->again = false;
 }
 
@@ -181,13 +193,27 @@ static void shut(Gate *gate, const char *code, const char *reason, const char *r
         gate->changed(gate->userdata);
 }
 
+/* False when Docker could not tell about an image: that one is asked for again. */
+static bool all_images_are_known(const Gate *gate) {
+        for (size_t i = 0; i < gate->images_size; i++)
+                if (gate->images[i].words.code && strcmp(gate->images[i].words.code, "docker_error") == 0)
+                        return false;
+        return true;
+}
+
 static void open_gate(Gate *gate) {
         bool news = gate->state != GATE_OPEN;
 
+        if (gate->distrusted) {
+                finish(gate); /* which begins the check that counts */
+                return;
+        }
         gate->state = GATE_OPEN;
         gate->retry_usec = RETRY_FIRST_USEC;
         words_deinit(&gate->words);
         finish(gate);
+        if (!all_images_are_known(gate))
+                check_in(gate, RETRY_LAST_USEC);
         if (news && gate->config->gvisor_enabled) {
                 log_line(LOG_INFO, "✓ gVisor sandboxing: ENABLED");
                 log_line(LOG_INFO, "The gate is open: OCI runtime %s, kernel %s", config_oci_runtime(gate->config),
@@ -310,6 +336,7 @@ static void step_probe(Gate *gate) {
                         .config = gate->config,
                         .runtime = runtime,
                         .image_id = image->id,
+                        .instance = containers_instance(gate->containers),
                         .boot_id = gate->boot_id,
                         .execution_id = sd_id128_to_string(id, name),
                         .memory_mb = PROBE_MEMORY_MB,
@@ -518,8 +545,9 @@ static void on_events_ended(const DockerReply *reply, void *userdata) {
         gate->events = docker_call_free(gate->events);
         if (now_usec() - gate->events_since_usec >= EVENTS_LASTING_USEC)
                 gate->events_pause_usec = 0;
+        gate->events_wait_usec = take_events_pause(gate);
         if (!gate->checking)
-                check_in(gate, take_events_pause(gate));
+                check_in(gate, gate->events_wait_usec);
 }
 
 /* Listens before it asks, so that no change falls between. */
@@ -545,6 +573,7 @@ static void step_ping(Gate *gate) {
         int r;
 
         gate->checking = true;
+        gate->distrusted = false;
         r = docker_ping(gate->docker, on_ping, gate, &gate->call);
         if (r < 0)
                 shut_after_errno(gate, r);
@@ -607,13 +636,18 @@ int gate_new(sd_event *event, Docker *docker, Containers *containers, const Conf
         return 0;
 }
 
+void gate_stop(Gate *gate) {
+        gate->call = docker_call_free(gate->call);
+        gate->events = docker_call_free(gate->events);
+        gate->probe = sandbox_free(gate->probe);
+        gate->timer = sd_event_source_disable_unref(gate->timer);
+        gate->checking = true; /* for ever: no other begins */
+}
+
 Gate *gate_free(Gate *gate) {
         if (!gate)
                 return NULL;
-        docker_call_free(gate->call);
-        docker_call_free(gate->events);
-        sandbox_free(gate->probe);
-        (void) sd_event_source_disable_unref(gate->timer);
+        gate_stop(gate);
         if (gate->images)
                 images_free(gate);
         words_deinit(&gate->words);
@@ -637,6 +671,7 @@ void gate_check(Gate *gate) {
 void gate_distrust(Gate *gate) {
         bool news = gate->state == GATE_OPEN;
 
+        gate->distrusted = true;
         if (gate->state == GATE_OPEN)
                 gate->state = GATE_CHECKING;
         gate_check(gate);

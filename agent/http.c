@@ -5,8 +5,8 @@
  * taking its answer), since libmicrohttpd's own time-out starts anew with each byte. A request is an Exchange: READING
  * until it is whole, HANDLED while the program that it asked for runs, ANSWERED. While it is HANDLED its connection is
  * suspended, and a suspended connection does not notice that its client has left; a duplicate of its descriptor in our
- * own epoll does. Only EPOLLHUP counts as leaving: a client that has shut down its sending side still waits for its
- * answer. */
+ * own epoll does. Whoever shuts down its sending side has left as well: libmicrohttpd ends such a connection when it
+ * reads again. */
 
 #include "http.h"
 #include "log.h"
@@ -36,6 +36,7 @@ typedef struct Peer {
         uid_t uid;
         sd_event_source *deadline;
         HttpExchange *exchange; /* the one under way, or NULL */
+        bool served;            /* it has had an answer on this connection */
 } Peer;
 
 struct HttpExchange {
@@ -49,7 +50,7 @@ struct HttpExchange {
         Buffer body;
         uint64_t arrived_usec;
         bool suspended;
-        bool lost; /* its client has left */
+        bool lost; /* its client has left, or it was cut off */
         sd_event_source *watch;
         int watch_fd;
         struct MHD_Response *response;
@@ -109,8 +110,10 @@ static int on_kick(sd_event_source *source, void *userdata) {
 
 /* For what libmicrohttpd does in its next run only, without its epoll descriptor becoming ready for it. */
 static void kick(Http *http) {
-        if (sd_event_source_set_enabled(http->kick, SD_EVENT_ONESHOT) < 0)
-                log_line(LOG_ERR, "http: the pump cannot be woken");
+        int r = sd_event_source_set_enabled(http->kick, SD_EVENT_ONESHOT);
+
+        if (r < 0 && r != -ESTALE) /* ESTALE: the loop has ended */
+                log_line(LOG_ERR, "http: the pump cannot be woken: %s", strerror(-r));
 }
 
 /* ---- peers ---- */
@@ -153,7 +156,7 @@ static int on_peer_deadline(sd_event_source *source, uint64_t usec, void *userda
 
         (void) source;
         (void) usec;
-        if (peer->exchange && peer->exchange->state == EXCHANGE_READING)
+        if (peer->exchange ? peer->exchange->state == EXCHANGE_READING : !peer->served)
                 peer_refuse_late(peer);
         (void) shutdown(peer->fd, SHUT_RDWR); /* libmicrohttpd sees the end and cleans up */
         return 0;
@@ -288,7 +291,8 @@ static int exchange_watch(HttpExchange *exchange) {
         exchange->watch_fd = fcntl(exchange->peer->fd, F_DUPFD_CLOEXEC, 3);
         if (exchange->watch_fd < 0)
                 return -errno;
-        return sd_event_add_io(exchange->http->event, &exchange->watch, exchange->watch_fd, 0, on_watch, exchange);
+        return sd_event_add_io(exchange->http->event, &exchange->watch, exchange->watch_fd, EPOLLRDHUP, on_watch,
+                               exchange);
 }
 
 /* ---- answers ---- */
@@ -335,11 +339,16 @@ void http_exchange_refuse(HttpExchange *exchange, const Refusal *refusal) {
 
 static ssize_t on_stream_read(void *cls, uint64_t position, char *block, size_t size) {
         HttpExchange *exchange = cls;
-        size_t left = exchange->stream.size - exchange->stream_sent, n = left < size ? left : size;
+        Http *http = exchange->http;
+        size_t n;
 
         (void) position;
         if (exchange->lost || exchange->stream_broken)
                 return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (http_exchange_stream_waiting(exchange) == 0 && !exchange->stream_ended)
+                http->options.drained(exchange, http->options.userdata);
+        n = http_exchange_stream_waiting(exchange);
+        n = n < size ? n : size;
         if (n > 0) {
                 memcpy(block, exchange->stream.data + exchange->stream_sent, n);
                 exchange->stream_sent += n;
@@ -367,8 +376,9 @@ int http_exchange_stream_begin(HttpExchange *exchange, const char *content_type,
 int http_exchange_stream_write(HttpExchange *exchange, const void *data, size_t size) {
         int r;
 
-        if (exchange->stream_sent == exchange->stream.size) {
-                buffer_clear(&exchange->stream);
+        /* What was sent is dropped once it is the larger part, so that a byte is moved but once or twice. */
+        if (exchange->stream_sent > exchange->stream.size / 2) {
+                buffer_consume(&exchange->stream, exchange->stream_sent);
                 exchange->stream_sent = 0;
         }
         r = buffer_append(&exchange->stream, data, size);
@@ -379,7 +389,12 @@ int http_exchange_stream_write(HttpExchange *exchange, const void *data, size_t 
 
 void http_exchange_stream_abort(HttpExchange *exchange) {
         exchange->stream_broken = true;
+        (void) shutdown(exchange->peer->fd, SHUT_RDWR); /* a full socket would never ask for more */
         exchange_resume(exchange);
+}
+
+size_t http_exchange_stream_waiting(const HttpExchange *exchange) {
+        return exchange->stream.size - exchange->stream_sent;
 }
 
 void http_exchange_stream_end(HttpExchange *exchange) {
@@ -488,14 +503,15 @@ static void exchange_handle(HttpExchange *exchange) {
 }
 
 static enum MHD_Result exchange_complete(HttpExchange *exchange) {
+        int r = exchange->refusal.code ? 0 : exchange_watch(exchange);
+
+        if (r < 0)
+                refusal_set(&exchange->refusal, 503, "out_of_memory", NULL, NULL,
+                            "the agent cannot watch the connection: %s", strerror(-r));
         if (exchange->refusal.code)
                 return refuse_early(exchange);
         exchange_handle(exchange);
-        if (exchange->state == EXCHANGE_ANSWERED && !exchange->streaming)
-                return send_response(exchange);
-        if (exchange_watch(exchange) < 0)
-                return MHD_NO;
-        if (exchange->response)
+        if (exchange->state == EXCHANGE_ANSWERED)
                 return send_response(exchange);
         exchange_suspend(exchange);
         return MHD_YES;
@@ -531,6 +547,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
         if (!exchange)
                 return;
         exchange_tell_gone(exchange);
+        exchange->peer->served = true;
         exchange->peer->exchange = NULL;
         peer_expect(exchange->peer);
         exchange_free(exchange);
@@ -551,6 +568,19 @@ static void on_message(void *cls, const char *format, va_list arguments) {
 
 /* ---- the server ---- */
 
+/* libmicrohttpd hands out C strings: an escaped NUL, which would cut one off, is left as it is, and nothing has such a
+ * name. */
+static size_t on_unescape(void *cls, struct MHD_Connection *connection, char *text) {
+        (void) cls;
+        (void) connection;
+        return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
+static int exit_on_failure(sd_event_source *source, const char *description) {
+        (void) sd_event_source_set_description(source, description);
+        return sd_event_source_set_exit_on_failure(source, true);
+}
+
 static int start_daemon(Http *http, int listen_fd) {
         const union MHD_DaemonInfo *info;
         int flags = fcntl(listen_fd, F_GETFL), r;
@@ -558,12 +588,12 @@ static int start_daemon(Http *http, int listen_fd) {
         /* systemd hands out blocking listeners; accept() on one could block the loop. */
         if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
                 return -errno;
-        http->daemon =
-                MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access,
-                                 http, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET,
-                                 (MHD_socket) listen_fd, MHD_OPTION_CONNECTION_LIMIT, http->options.max_connections,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
-                                 on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+        http->daemon = MHD_start_daemon(
+                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access, http,
+                MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET, (MHD_socket) listen_fd,
+                MHD_OPTION_CONNECTION_LIMIT, http->options.max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+                on_connection, http, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_END);
         if (!http->daemon)
                 return -EIO;
         info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -574,12 +604,11 @@ static int start_daemon(Http *http, int listen_fd) {
                 r = sd_event_add_time_relative(http->event, &http->timer, CLOCK_MONOTONIC, 0, 1, on_timer, http);
         if (r >= 0)
                 r = sd_event_add_defer(http->event, &http->kick, on_kick, http);
-        if (r < 0)
-                return r;
-        (void) sd_event_source_set_description(http->io, "http-epoll");
-        (void) sd_event_source_set_description(http->kick, "http-kick");
-        (void) sd_event_source_set_description(http->timer, "http-timer");
-        return 0;
+        if (r >= 0)
+                r = exit_on_failure(http->io, "http-epoll");
+        if (r >= 0)
+                r = exit_on_failure(http->kick, "http-kick");
+        return r < 0 ? r : exit_on_failure(http->timer, "http-timer");
 }
 
 int http_new(sd_event *event, int listen_fd, const HttpOptions *options, Http **ret_http) {
@@ -651,6 +680,7 @@ const char *http_exchange_query(const HttpExchange *exchange, const char *name) 
 
 typedef struct QueryWalk {
         const char *known;
+        bool known_seen;
         const char *unknown;
 } QueryWalk;
 
@@ -659,8 +689,10 @@ static enum MHD_Result on_query(void *cls, enum MHD_ValueKind kind, const char *
 
         (void) kind;
         (void) value;
-        if (walk->known && strcmp(key, walk->known) == 0)
+        if (walk->known && strcmp(key, walk->known) == 0 && !walk->known_seen) {
+                walk->known_seen = true;
                 return MHD_YES;
+        }
         walk->unknown = key;
         return MHD_NO;
 }

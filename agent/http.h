@@ -25,8 +25,10 @@ typedef struct HttpOptions {
         unsigned max_connections;
         size_t body_limit;
         uint64_t request_usec; /* for a whole request to arrive, and for a client to take its answer */
-        /* The client left before the exchange was answered whole. It must not be answered any more, and is gone after
-         * the call. Not called before handle(). */
+        /* The client has taken all of a stream that is not ended. May write to it. */
+        void (*drained)(HttpExchange *exchange, void *userdata);
+        /* The client left, or stopped sending, before the exchange was answered whole. It must not be answered any
+         * more, and is gone after the call. Not called before handle(). */
         void (*gone)(HttpExchange *exchange, void *userdata);
         /* A request was refused here, before handle(). */
         void (*refused)(const Refusal *refusal, void *userdata);
@@ -54,7 +56,7 @@ const Buffer *http_exchange_body(const HttpExchange *exchange);
 /* A query parameter's value, NULL when absent, "" when it has none. */
 const char *http_exchange_query(const HttpExchange *exchange, const char *name);
 
-/* The first query parameter whose name is not known, or NULL. */
+/* The first query parameter whose name is not known, or that stands twice, or NULL. */
 const char *http_exchange_unknown_query(const HttpExchange *exchange, const char *known);
 
 /* When the request was there whole, monotonic. */
@@ -76,5 +78,7 @@ void http_exchange_refuse(HttpExchange *exchange, const Refusal *refusal);
  */
 int http_exchange_stream_begin(HttpExchange *exchange, const char *content_type, size_t limit);
 int http_exchange_stream_write(HttpExchange *exchange, const void *data, size_t size);
+/* Bytes that were written and not yet taken. */
+size_t http_exchange_stream_waiting(const HttpExchange *exchange);
 void http_exchange_stream_end(HttpExchange *exchange);
 void http_exchange_stream_abort(HttpExchange *exchange);

@@ -94,10 +94,16 @@ int job_new(sd_event *event, HttpExchange *exchange, Request *request, bool stre
 Job *job_free(Job *job) {
         if (!job)
                 return NULL;
+        http_exchange_set_userdata(job->exchange, NULL);
         execution_free(job->execution);
         stream_deinit(&job->stream);
         free(job);
         return NULL;
+}
+
+void job_flush(Job *job) {
+        if (job->streaming)
+                (void) stream_flush(&job->stream);
 }
 
 Execution *job_execution(const Job *job) {

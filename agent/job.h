@@ -18,10 +18,13 @@ typedef void (*JobEnded)(Job *job, const Result *result, const Refusal *refusal,
 int job_new(sd_event *event, HttpExchange *exchange, Request *request, bool streaming, JobEnded ended, void *userdata,
             Job **ret_job);
 
-/* Ends its execution, if that has not ended. Does not touch the exchange. */
+/* Ends its execution, if that has not ended. The exchange, which must still be there, forgets it. */
 Job *job_free(Job *job);
 
 DEFINE_CLEANUP(Job *, job_free)
+
+/* Its client has taken all of the stream: sends what was held back meanwhile. */
+void job_flush(Job *job);
 
 Execution *job_execution(const Job *job);
 uid_t job_uid(const Job *job);

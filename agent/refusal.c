@@ -30,6 +30,9 @@ int refusal_set(Refusal *ret_refusal, unsigned status, const char *code, const c
         if (vasprintf(&ret_refusal->message, format, arguments) < 0)
                 ret_refusal->message = NULL;
         va_end(arguments);
+        /* A path, a method, a name in it may be a client's own bytes. */
+        text_clean(ret_refusal->message);
+        text_clean(ret_refusal->field);
         return -EINVAL;
 }
 

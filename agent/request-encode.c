@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "request.h"
 
+#include <errno.h>
 #include <string.h>
 
 static int add_frame(Buffer *buffer, FrameType type, const void *payload, size_t size) {
@@ -70,11 +71,18 @@ static int add_texts(Buffer *buffer, FrameType type, char *const *texts, size_t 
         return 0;
 }
 
+/* By its whole path: a runtime must not take a client's file name for one of its options. */
+static int add_entry(Buffer *buffer, const Request *request) {
+        CLEANUP_FREE char *path = text_format("%s/%s", FRAME_WORK_FOLDER, request->entry);
+
+        return path ? add_text(buffer, FRAME_ARG, path) : -ENOMEM;
+}
+
 int request_encode(const Request *request, uint64_t open_files, Buffer *buffer) {
         int r = add_limits(buffer, request, open_files);
 
         if (r >= 0)
-                r = add_text(buffer, FRAME_ARG, request->entry);
+                r = add_entry(buffer, request);
         if (r >= 0)
                 r = add_texts(buffer, FRAME_ARG, request->args, request->args_size);
         if (r >= 0)
@@ -91,8 +99,8 @@ static size_t framed(size_t size) {
 }
 
 size_t request_encoded_max(const Request *request) {
-        size_t total =
-                framed(FRAME_LIMITS_SIZE) + framed(strlen(request->entry)) + framed(request->input.size) + framed(0);
+        size_t total = framed(FRAME_LIMITS_SIZE) + framed(sizeof(FRAME_WORK_FOLDER) + strlen(request->entry)) +
+                       framed(request->input.size) + framed(0);
 
         for (size_t i = 0; i < request->args_size; i++)
                 total += framed(strlen(request->args[i]));

@@ -85,7 +85,7 @@ static int add_host_config(cJSON *spec, const TemplateInput *input) {
 static int add_labels(cJSON *spec, const TemplateInput *input) {
         cJSON *labels = cJSON_AddObjectToObject(spec, "Labels");
 
-        return !labels || add_string(labels, TEMPLATE_LABEL_INSTANCE, input->config->instance) < 0 ||
+        return !labels || add_string(labels, TEMPLATE_LABEL_INSTANCE, input->instance) < 0 ||
                                add_string(labels, TEMPLATE_LABEL_BOOT, input->boot_id) < 0 ||
                                add_string(labels, TEMPLATE_LABEL_EXECUTION, input->execution_id) < 0
                        ? -ENOMEM

@@ -9,6 +9,7 @@ typedef struct TemplateInput {
         const Config *config;
         const ConfigRuntime *runtime;
         const char *image_id; /* of the image that was checked, not a tag that may have moved since */
+        const char *instance; /* not the configuration's, which may have been reloaded with another one */
         const char *boot_id;  /* of this run of the agent */
         const char *execution_id;
         uint64_t memory_mb;

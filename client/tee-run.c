@@ -169,6 +169,10 @@ static const struct {
 };
 
 static int signal_number(const char *name) {
+        int number;
+
+        if (name && sscanf(name, "SIG%d", &number) == 1)
+                return number;
         for (int i = 1; name && i < NSIG; i++) {
                 const char *abbreviation = sigabbrev_np(i);
 

@@ -41,7 +41,7 @@ static const IntegerSetting integer_settings[] = {
         {"http.request_ms", offsetof(Config, request_ms), 100, 600000, 10000},
         {"docker.call_ms", offsetof(Config, docker_call_ms), 100, 600000, 30000},
         {"sandbox.uid", offsetof(Config, sandbox_uid), 1, 65534, 65532},
-        {"sandbox.pids", offsetof(Config, sandbox_pids), 128, 65536, 1024},
+        {"sandbox.pids", offsetof(Config, sandbox_pids), 128, 65536, 4096},
         {"sandbox.open_files", offsetof(Config, sandbox_open_files), 32, 1048576, 1024},
         {"sandbox.boot_ms", offsetof(Config, sandbox_boot_ms), 100, 600000, 20000},
         LIMIT(CONFIG_LIMIT_WALL_MS, "wall_ms", 1, 86400000, 10000, 300000),

@@ -190,6 +190,7 @@ typedef struct CallSpec {
         const char *path; /* below the version */
         const char *body;
         DockerEvent event;
+        uint64_t timeout_ms; /* 0: docker.call_ms */
         bool is_ping;
 } CallSpec;
 
@@ -223,7 +224,9 @@ static int docker_call(Docker *docker, const CallSpec *spec, DockerDone done, vo
                 .url = url,
                 .body = spec->body,
                 .body_size = spec->body ? strlen(spec->body) : 0,
-                .timeout_ms = spec->event ? 0 : docker->call_ms,
+                .timeout_ms = spec->event            ? 0
+                              : spec->timeout_ms > 0 ? spec->timeout_ms
+                                                     : docker->call_ms,
                 .response_limit = DOCKER_ANSWER_MAX,
                 .header = spec->is_ping ? "Api-Version" : NULL,
         };
@@ -275,6 +278,14 @@ int docker_container_start(Docker *docker, const char *id, DockerDone done, void
 
 int docker_container_inspect(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call) {
         return object_call(docker, "GET", "/containers/", id, "/json", NULL, done, userdata, ret_call);
+}
+
+int docker_container_wait(Docker *docker, const char *id, uint64_t timeout_ms, DockerDone done, void *userdata,
+                          DockerCall **ret_call) {
+        CLEANUP_FREE char *path = text_format("/containers/%s/wait", id);
+        CallSpec spec = {.method = "POST", .path = path, .timeout_ms = timeout_ms};
+
+        return path ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
 }
 
 int docker_container_remove(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call) {

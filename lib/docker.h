@@ -56,6 +56,10 @@ int docker_container_create(Docker *docker, const char *name, const cJSON *spec,
 int docker_container_start(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
 int docker_container_inspect(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
 
+/* Answers when the container runs no more, or with -ETIMEDOUT after timeout_ms. */
+int docker_container_wait(Docker *docker, const char *id, uint64_t timeout_ms, DockerDone done, void *userdata,
+                          DockerCall **ret_call);
+
 /* Kills it when it runs, and removes it with its anonymous volumes. */
 int docker_container_remove(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
 

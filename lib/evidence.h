@@ -21,7 +21,7 @@ typedef struct Evidence {
 int evidence_parse(const void *lines, size_t size, Evidence *ret_evidence);
 
 /* Is this gVisor? Several signs have to agree, because each alone can stand in another kernel too: the kernel log
- * begins with gVisor's words, the release or the version is one that gVisor gives, /proc/version tells the same as
+ * begins with gVisor's words, release and version are ones that gVisor gives, /proc/version tells the same as
  * uname, and none of it is the host's own kernel (host_release, as Docker's /info gives it). NULL for yes, else a
  * static sentence that says which sign is missing. */
 const char *evidence_not_gvisor(const Evidence *evidence, const char *host_release);

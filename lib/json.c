@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Bytes that escapes may add to any text. */
+#define ESCAPES_FEW 4096U
+
 static size_t count_digits(const char *text, size_t size) {
         size_t n = 0;
 
@@ -216,12 +219,27 @@ int64_t json_get_integer(const cJSON *object, const char *key, int64_t missing) 
         return json_is_integer(json_get(object, key), &value) ? value : missing;
 }
 
+/* A control character takes six bytes in JSON. A few are what coloured output is made of; a text that they would more
+ * than double is not text to anyone, and its size is what must be bounded. */
+static bool escapes_are_few(const void *data, size_t size) {
+        const unsigned char *p = data;
+        size_t extra = 0;
+
+        for (size_t i = 0; i < size; i++) {
+                if (p[i] < 0x20 && !strchr("\b\f\n\r\t", p[i]))
+                        extra += 5;
+                else if (p[i] < 0x20 || p[i] == '"' || p[i] == '\\')
+                        extra += 1;
+        }
+        return extra <= size + ESCAPES_FEW;
+}
+
 cJSON *json_new_text(const void *data, size_t size) {
         /* The bounds are those of a whole output with its base64 form; the owner of the data has bounded it already. */
         Buffer text = BUFFER_INIT(SIZE_MAX / 2);
         cJSON *value = NULL;
 
-        if (text_is_plain(data, size)) {
+        if (text_is_plain(data, size) && escapes_are_few(data, size)) {
                 if (buffer_append(&text, data, size) == 0)
                         value = cJSON_CreateString((const char *) text.data);
         } else if (base64_append(&text, data, size) == 0) {

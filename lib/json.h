@@ -49,7 +49,8 @@ const char *json_get_string(const cJSON *object, const char *key);
 const cJSON *json_get_object(const cJSON *object, const char *key);
 int64_t json_get_integer(const cJSON *object, const char *key, int64_t missing);
 
-/* Bytes as a JSON value: a string where they are plain text, else {"base64": …}. NULL on ENOMEM. */
+/* Bytes as a JSON value: a string where they are plain text that escapes do not more than double, else {"base64": …}.
+ * NULL on ENOMEM. */
 cJSON *json_new_text(const void *data, size_t size);
 
 /* Adds a value to an object; takes the value, also on failure. A NULL value is a failure of its maker. Returns 0 or

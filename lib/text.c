@@ -152,6 +152,24 @@ int base64_decode(Buffer *buffer, const char *text, size_t size) {
         return 0;
 }
 
+void text_clean(char *text) {
+        size_t left = text ? strlen(text) : 0;
+
+        for (char *p = text; left > 0;) {
+                size_t valid = utf8_valid_prefix(p, left);
+
+                for (size_t i = 0; i < valid; i++)
+                        if ((unsigned char) p[i] < 0x20 || p[i] == 0x7f)
+                                p[i] = '?';
+                p += valid;
+                left -= valid;
+                if (left > 0) {
+                        *p++ = '?';
+                        left--;
+                }
+        }
+}
+
 char *text_format(const char *format, ...) {
         va_list arguments;
         char *text;

@@ -22,5 +22,8 @@ int base64_append(Buffer *buffer, const void *data, size_t size);
  * Returns 0, -EINVAL, or as buffer_append; on failure some of them may stand in the buffer. */
 int base64_decode(Buffer *buffer, const char *text, size_t size);
 
+/* Makes text fit to be shown: what is no UTF-8 and control characters become '?', byte by byte. NULL is taken. */
+void text_clean(char *text);
+
 /* malloc'ed copy of format's text, or NULL. */
 char *text_format(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -145,6 +145,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, voi
         if (sd_event_add_io(transport->event, &source, fd, events, on_io, transport) < 0)
                 return -1;
         (void) sd_event_source_set_description(source, "transfer-socket");
+        (void) sd_event_source_set_exit_on_failure(source, true);
         return curl_multi_assign(transport->multi, fd, source) == CURLM_OK ? 0 : -1;
 }
 

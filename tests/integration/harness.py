@@ -229,7 +229,8 @@ class Agent:
             report = SANITIZER_REPORT.search(self.log_text())
             if status != 0 or left or report:
                 raise AssertionError(
-                    f"{self.instance} ended with {status}, containers left: {left}\n{self.log_tail()}")
+                    f"{self.instance} ended with {status}, containers left: {left}, log in {self.log}\n{self.log_tail()}")
+            shutil.rmtree(self.folder)
         finally:
             self.close()
 

@@ -244,6 +244,7 @@ class Registration(ShutGate, unittest.TestCase):
         self.assert_shut(agent, "oci_runtime_missing", in_reason="tee-late")
         self.register("tee-late", docker().oci_runtimes()["runsc"])
         self.assert_opens(agent)
+        agent.wait_idle()  # before it is taken out again
 
     def test_runc_by_another_name_is_not_gvisor_and_gets_no_code(self):
         self.register("tee-fake", {"path": which_runc()})
@@ -267,6 +268,7 @@ class Registration(ShutGate, unittest.TestCase):
         agent.configure({"gvisor": {"oci_runtime": "tee-turncoat"},
                          "docker": {"socket": proxy.path, "daemon_json": ""}})
         self.assert_opens(agent.start())
+        agent.wait_idle()
         self.register("tee-turncoat", {"path": which_runc()})
         refusal = agent.post({"runtime": "sh", "code": f"echo {CANARY}"})
         check_refusal(refusal)

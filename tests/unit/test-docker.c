@@ -209,6 +209,7 @@ TEST(nothing_is_asked_before_the_version_is_known) {
                          -ENOTCONN);
         assert_int_equal(docker_container_start(fixture.docker, "c", on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_container_inspect(fixture.docker, "c", on_done, &fixture, &fixture.call), -ENOTCONN);
+        assert_int_equal(docker_container_wait(fixture.docker, "c", 1, on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_container_remove(fixture.docker, "c", on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_container_list(fixture.docker, "a=b", on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_events(fixture.docker, on_event, on_done, &fixture, &fixture.call), -ENOTCONN);
@@ -246,6 +247,8 @@ TEST(each_call_asks_for_its_own_thing) {
         assert_string_equal(fixture.body, "");
         assert_int_equal(docker_container_inspect(fixture.docker, "c1", on_done, &fixture, &fixture.call), 0);
         assert_asked(&fixture, "GET /v1.41/containers/c1/json");
+        assert_int_equal(docker_container_wait(fixture.docker, "c1", 1000, on_done, &fixture, &fixture.call), 0);
+        assert_asked(&fixture, "POST /v1.41/containers/c1/wait");
         assert_int_equal(docker_container_remove(fixture.docker, "c1", on_done, &fixture, &fixture.call), 0);
         assert_asked(&fixture, "DELETE /v1.41/containers/c1?force=1&v=1");
         assert_int_equal(docker_container_list(fixture.docker, "a=b", on_done, &fixture, &fixture.call), 0);
@@ -457,6 +460,18 @@ TEST(a_server_that_stalls_is_not_waited_for) {
                 assert_contains(fixture.message, "GET /info on /tmp/");
                 fixture_deinit(&fixture);
         }
+}
+
+TEST(a_wait_has_a_time_out_of_its_own) {
+        Fixture fixture;
+
+        fixture_init_pinged(&fixture, CALL_MS);
+        answer_with(&fixture, (ServerAnswer){0});
+        assert_int_equal(docker_container_wait(fixture.docker, "c", 50, on_done, &fixture, &fixture.call), 0);
+        wait_for_call(&fixture);
+        assert_int_equal(fixture.error, -ETIMEDOUT);
+        assert_contains(fixture.message, "POST /containers/c/wait on /tmp/");
+        fixture_deinit(&fixture);
 }
 
 /* ---- no server ---- */
@@ -695,6 +710,7 @@ int main(void) {
                 cmocka_unit_test(a_server_that_hangs_up_or_speaks_something_else_is_an_error),
                 cmocka_unit_test(an_answer_that_is_too_large_is_given_up),
                 cmocka_unit_test(a_server_that_stalls_is_not_waited_for),
+                cmocka_unit_test(a_wait_has_a_time_out_of_its_own),
                 cmocka_unit_test(a_socket_that_cannot_be_reached_is_told_with_the_reason),
                 cmocka_unit_test(a_call_that_is_freed_under_way_is_never_answered),
                 cmocka_unit_test(a_call_that_is_freed_before_the_loop_runs_is_never_answered),

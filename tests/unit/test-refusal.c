@@ -35,15 +35,15 @@ TEST(what_is_unknown_is_null) {
                     "{\"error\":{\"code\":\"queue_timeout\",\"message\":\"\",\"field\":null,\"remedy\":null}}");
 }
 
-TEST(words_are_copied_and_escaped) {
+TEST(words_are_copied_cleaned_and_escaped) {
         char field[] = "files[\"a\n\"]", remedy[] = "r";
         Refusal refusal = {0};
 
-        refusal_set(&refusal, 400, "invalid_path", field, remedy, "%s", "\"\\\x1b");
+        refusal_set(&refusal, 400, "invalid_path", field, remedy, "%s", "\"\\\x1b\xff");
         memset(field, 'x', strlen(field));
         memset(remedy, 'x', strlen(remedy));
-        assert_json(&refusal, "{\"error\":{\"code\":\"invalid_path\",\"message\":\"\\\"\\\\\\u001b\","
-                              "\"field\":\"files[\\\"a\\n\\\"]\",\"remedy\":\"r\"}}");
+        assert_json(&refusal, "{\"error\":{\"code\":\"invalid_path\",\"message\":\"\\\"\\\\??\","
+                              "\"field\":\"files[\\\"a?\\\"]\",\"remedy\":\"r\"}}");
 }
 
 TEST(only_load_and_host_refusals_may_be_tried_again) {
@@ -69,7 +69,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_refusal_has_all_four_fields),
                 cmocka_unit_test(what_is_unknown_is_null),
-                cmocka_unit_test(words_are_copied_and_escaped),
+                cmocka_unit_test(words_are_copied_cleaned_and_escaped),
                 cmocka_unit_test(only_load_and_host_refusals_may_be_tried_again),
                 cmocka_unit_test(a_refusal_can_be_freed_empty_and_twice),
         };

@@ -108,7 +108,7 @@ TEST(the_guest_is_told_the_whole_program) {
         Told told;
 
         told_init(&told, request);
-        assert_string_equal((char *) told.texts.data, "ARG z\nARG one\nARG \nENV A=b=c\nENV E=\n"
+        assert_string_equal((char *) told.texts.data, "ARG /work/z\nARG one\nARG \nENV A=b=c\nENV E=\n"
                                                       "FILE a/b\nFILE empty\nFILE z\n");
         assert_int_equal(told.files.size, 9);
         assert_memory_equal(told.files.data, "firstlast", 9);
@@ -128,7 +128,7 @@ TEST(the_shortest_program_is_told_in_few_frames) {
         Told told;
 
         told_init(&told, request);
-        assert_string_equal((char *) told.texts.data, "ARG main.ts\nFILE main.ts\n");
+        assert_string_equal((char *) told.texts.data, "ARG /work/main.ts\nFILE main.ts\n");
         assert_int_equal(told.frames, 4);
         assert_int_equal(told.files.size, 0);
         told_deinit(&told);

@@ -18,6 +18,7 @@ static cJSON *make(const Config *config, uint64_t memory_mb, uint64_t disk_mb) {
                 .config = config,
                 .runtime = &config->runtimes[0],
                 .image_id = "sha256:0f",
+                .instance = "one",
                 .boot_id = "b007",
                 .execution_id = "e4ec",
                 .memory_mb = memory_mb,
@@ -41,7 +42,7 @@ static void assert_template(const char *configuration, uint64_t memory_mb, uint6
 
 TEST(a_sandbox_is_made_exactly_so) {
         assert_template(
-                "agent = { instance = \"one\"; }; sandbox = { cpus = 1.5; uid = 1234; pids = 2000; };"
+                "agent = { instance = \"reloaded\"; }; sandbox = { cpus = 1.5; uid = 1234; pids = 2000; };"
                 "runtimes = { r = { image = \"i\"; entry = \"e\"; command = [ \"/bin/r\", \"-x\" ]; }; };",
                 256, 64,
                 "{\"Image\":\"sha256:0f\",\"Entrypoint\":[\"/tee/tee-guest\"],\"Cmd\":[\"/bin/r\",\"-x\"],"

@@ -252,6 +252,27 @@ TEST(base64_keeps_to_the_bound) {
         buffer_deinit(&buffer);
 }
 
+TEST(cleaned_text_is_plain_and_keeps_its_length) {
+        static const struct {
+                const char *text, *clean;
+        } cases[] = {
+                {"", ""},
+                {"a \xe2\x82\xac~", "a \xe2\x82\xac~"},
+                {"a\nb\tc\x1b[2J\x7f", "a?b?c?[2J?"},
+                {"\xff\xe2\x82", "???"},
+                {"\xe2\x82z\xc3\xa9\xc3", "??z\xc3\xa9?"},
+                {"\xed\xa0\x80\x80", "????"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                CLEANUP_FREE char *text = text_format("%s", cases[i].text);
+
+                text_clean(text);
+                assert_string_equal(text, cases[i].clean);
+        }
+        text_clean(NULL);
+}
+
 TEST(text_format_copies) {
         CLEANUP_FREE char *text = text_format("%s-%d", "a", 7);
 
@@ -273,6 +294,7 @@ int main(void) {
                 cmocka_unit_test(base64_that_has_another_reading_is_refused),
                 cmocka_unit_test(every_byte_that_is_no_digit_is_refused),
                 cmocka_unit_test(base64_keeps_to_the_bound),
+                cmocka_unit_test(cleaned_text_is_plain_and_keeps_its_length),
                 cmocka_unit_test(text_format_copies),
         };
 
