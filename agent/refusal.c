@@ -30,9 +30,10 @@ int refusal_set(Refusal *ret_refusal, unsigned status, const char *code, const c
         if (vasprintf(&ret_refusal->message, format, arguments) < 0)
                 ret_refusal->message = NULL;
         va_end(arguments);
-        /* A path, a method, a name in it may be a client's own bytes. */
+        /* A path, a method, a name in it may be a client's own bytes. A field that is text names what it names. */
         text_clean(ret_refusal->message);
-        text_clean(ret_refusal->field);
+        if (field && !utf8_is_valid(field, strlen(field)))
+                text_clean(ret_refusal->field);
         return -EINVAL;
 }
 
