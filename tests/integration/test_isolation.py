@@ -193,7 +193,7 @@ class Container(AgentTestCase):
         self.assertFalse([one for one in host["SecurityOpt"] if "unconfined" in one])
         self.assertEqual((host["Memory"], host["MemorySwap"]), (96 << 20, 96 << 20))
         self.assertEqual(host["NanoCpus"], 1_000_000_000)
-        self.assertEqual(host["PidsLimit"], 1024)
+        self.assertEqual(host["PidsLimit"], 4096)
         self.assertEqual(host["LogConfig"]["Type"], "none")
         self.assertEqual((host["IpcMode"], host["PidMode"], host["UTSMode"]), ("none", "", ""))
         for name in ("Binds", "VolumesFrom", "Devices", "DeviceRequests", "ExtraHosts", "Links", "Sysctls", "Dns",

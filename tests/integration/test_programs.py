@@ -165,7 +165,10 @@ class Programs(AgentTestCase):
     def test_eats_all_of_the_heap(self):
         code = "const all = []; for (;;) all.push({ a: [all.length, 'x' + all.length] })"
         result = self.agent.run("deno", code, limits={"memory_mb": 128, "wall_ms": 30000, "cpu_ms": 30000})
-        self.assertIn(result["status"], ("memory_limit", "signal"), result)
+        # V8 gives up by a signal, or the kernel kills the sandbox, which Docker does not always know for what it was.
+        self.assertIn(result["status"], ("memory_limit", "signal", "sandbox_crash"), result)
+        if result["status"] == "sandbox_crash":
+            self.assertIn("exit code 137", result["evidence"])
 
     def test_agent_still_works_after_all_that(self):
         self.assert_outcome(self.agent.run("sh", "echo fine"), "ok", 0)

@@ -190,17 +190,26 @@ const char *server_path(const ScriptedServer *server) {
         return server->path;
 }
 
+static Connection *latest(const ScriptedServer *server) {
+        Connection *connection = server->connections;
+
+        assert_non_null(connection);
+        for (Connection *stream = connection; stream; stream = stream->next)
+                if (stream->is_stream)
+                        return stream;
+        return connection;
+}
+
+bool server_has_stream(const ScriptedServer *server) {
+        return server->connections && latest(server)->is_stream;
+}
+
 size_t server_connections(const ScriptedServer *server) {
         size_t n = 0;
 
         for (const Connection *connection = server->connections; connection; connection = connection->next)
                 n++;
         return n;
-}
-
-static Connection *latest(const ScriptedServer *server) {
-        assert_non_null(server->connections);
-        return server->connections;
 }
 
 void server_send(ScriptedServer *server, const void *data, size_t size, size_t piece) {

@@ -34,7 +34,9 @@ const char *server_path(const ScriptedServer *server);
 /* Connections that are open. */
 size_t server_connections(const ScriptedServer *server);
 
-/* The rest works on the connection that was accepted last. */
+/* The rest works on the stream that was begun last, or else on the connection that was accepted last. */
+
+bool server_has_stream(const ScriptedServer *server);
 
 /* More bytes after an answer. */
 void server_send(ScriptedServer *server, const void *data, size_t size, size_t piece);
