@@ -554,7 +554,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
         *context = NULL;
 }
 
-static void on_message(void *cls, const char *format, va_list arguments) {
+PRINTF_LIKE(2, 0) static void on_message(void *cls, const char *format, va_list arguments) {
         CLEANUP_FREE char *message = NULL;
 
         (void) cls;

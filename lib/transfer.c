@@ -183,6 +183,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *userdata) {
 }
 
 /* Called for each line of the head, the empty last one included (CURLOPT_HEADERFUNCTION(3)). */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's */
 static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
         Transfer *transfer = userdata;
 

@@ -399,10 +399,10 @@ TEST(an_image_that_is_missing_or_of_another_version_shuts_the_gate) {
         }
 }
 
-#define TWO_RUNTIMES                                                                                               \
-        NO_DAEMON_JSON                                                                                             \
-                "runtimes = { deno = { image = \"tee-runtime-deno:latest\"; entry = \"m\"; command = [\"/c\"]; };" \
-                "py = { image = \"python:3\"; entry = \"m\"; command = [\"/c\"]; }; };"
+#define TWO_RUNTIMES                                                                                       \
+        NO_DAEMON_JSON                                                                                     \
+        "runtimes = { deno = { image = \"tee-runtime-deno:latest\"; entry = \"m\"; command = [\"/c\"]; };" \
+        "py = { image = \"python:3\"; entry = \"m\"; command = [\"/c\"]; }; };"
 
 TEST(a_runtime_without_an_image_does_not_shut_the_others) {
         Refusal refusal = {0};

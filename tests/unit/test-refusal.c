@@ -43,7 +43,15 @@ TEST(words_are_copied_cleaned_and_escaped) {
         memset(field, 'x', strlen(field));
         memset(remedy, 'x', strlen(remedy));
         assert_json(&refusal, "{\"error\":{\"code\":\"invalid_path\",\"message\":\"\\\"\\\\??\","
-                              "\"field\":\"files[\\\"a?\\\"]\",\"remedy\":\"r\"}}");
+                              "\"field\":\"files[\\\"a\\n\\\"]\",\"remedy\":\"r\"}}");
+}
+
+TEST(a_field_that_is_no_text_can_still_be_told) {
+        Refusal refusal = {0};
+
+        refusal_set(&refusal, 404, "not_found", "a\n\xff", NULL, "m");
+        assert_json(&refusal,
+                    "{\"error\":{\"code\":\"not_found\",\"message\":\"m\",\"field\":\"a??\",\"remedy\":null}}");
 }
 
 TEST(only_load_and_host_refusals_may_be_tried_again) {
@@ -70,6 +78,7 @@ int main(void) {
                 cmocka_unit_test(a_refusal_has_all_four_fields),
                 cmocka_unit_test(what_is_unknown_is_null),
                 cmocka_unit_test(words_are_copied_cleaned_and_escaped),
+                cmocka_unit_test(a_field_that_is_no_text_can_still_be_told),
                 cmocka_unit_test(only_load_and_host_refusals_may_be_tried_again),
                 cmocka_unit_test(a_refusal_can_be_freed_empty_and_twice),
         };
