@@ -228,8 +228,8 @@ class Agent:
             left = [one["Id"] for one in docker().containers(self.instance)]
             report = SANITIZER_REPORT.search(self.log_text())
             if status != 0 or left or report:
-                raise AssertionError(
-                    f"{self.instance} ended with {status}, containers left: {left}, log in {self.log}\n{self.log_tail()}")
+                raise AssertionError(f"{self.instance} ended with {status}, containers left: {left}, "
+                                     f"log in {self.log}\n{self.log_tail()}")
             shutil.rmtree(self.folder)
         finally:
             self.close()

@@ -197,6 +197,9 @@ TEST(a_refusal_that_repeats_long_words_is_still_utf8) {
                         assert_int_equal(request_parse(body, strlen(body), config, &request, &refusal), -EINVAL);
                         assert_case(utf8_is_valid(refusal.message, strlen(refusal.message)), "message, %s", bodies[i]);
                         assert_case(utf8_is_valid(refusal.field, strlen(refusal.field)), "field, %s", bodies[i]);
+                        /* Nor may there be a '?' where half of one was. */
+                        assert_null(strchr(refusal.message, '?'));
+                        assert_null(strchr(refusal.field, '?'));
                         assert_true(strlen(refusal.field) < 1100);
                         refusal_deinit(&refusal);
                         buffer_deinit(&word);
