@@ -64,8 +64,8 @@ static void scan_brace(Scanner *scanner) {
         scanner->p++;
 }
 
-/* Returns the size of a number that is too large, or 0. */
-static size_t scan_number(Scanner *scanner) {
+/* What is wrong with a number, with its size, or NULL. */
+static const char *scan_number(Scanner *scanner, size_t *ret_size) {
         const char *start = scanner->p;
         bool is_hex = start[0] == '0' && (start[1] == 'x' || start[1] == 'X'), is_float;
         char *end;
@@ -75,7 +75,12 @@ static size_t scan_number(Scanner *scanner) {
         value = strtoull(start, &end, is_hex ? 16 : 10);
         is_float = !is_hex && *end != '\0' && strchr(".eE", *end);
         scanner->p = end + strspn(end, is_float ? "0123456789.eE+-" : "L");
-        return !is_float && (errno == ERANGE || value > INT32_MAX) ? (size_t) (end - start) : 0;
+        *ret_size = (size_t) (end - start);
+        if (is_float)
+                return NULL;
+        if (errno == ERANGE || value > INT32_MAX)
+                return "is out of range";
+        return start[0] == '0' && isdigit((unsigned char) start[1]) ? "must not begin with 0" : NULL;
 }
 
 /* "limits.wall_ms.max", or NULL where there is none. */
@@ -109,15 +114,15 @@ static int scan_token(Scanner *scanner, char **ret_what) {
         else if (p[0] == '{' || p[0] == '}')
                 scan_brace(scanner);
         else if (isdigit((unsigned char) p[0]))
-                n = scan_number(scanner);
+                what = scan_number(scanner, &n);
         else if (strncmp(p, "@include", 8) == 0)
                 what = "@include is not supported";
         else
                 scanner->line += *scanner->p++ == '\n';
 
-        if (!what && n == 0)
+        if (!what)
                 return 0;
-        *ret_what = what ? strdup(what) : text_format("%.*s is out of range", n < 64 ? (int) n : 64, p);
+        *ret_what = n > 0 ? text_format("%.*s %s", n < 64 ? (int) n : 64, p, what) : strdup(what);
         return *ret_what ? -EINVAL : -ENOMEM;
 }
 

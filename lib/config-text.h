@@ -3,9 +3,9 @@
 
 #include "base.h"
 
-/* What libconfig reads wrongly without a word: libconfig 1.5 cuts integers to 32 bits (4294967304 is 8), takes a
- * comment or a string without an end for the end of the file, and follows @include to files that no message could name.
- * Looked for in the text, before libconfig sees it.
+/* What libconfig reads wrongly without a word: 1.5 cuts integers to 32 bits (4294967304 is 8), 016 is 16 for 1.5 and 14
+ * for 1.7, both take a comment or a string without an end for the end of the file, and follow @include to files that no
+ * message could name. Looked for in the text, before libconfig sees it.
  *
  * Returns 0, -EINVAL with *ret_line, *ret_name (the setting as far as it is known; NULL for none) and *ret_what (both
  * owned by the caller), or -ENOMEM. text ends in NUL and need not be libconfig's language at all. */

@@ -214,6 +214,14 @@ TEST(an_integer_that_wraps_into_the_range_is_refused) {
         assert_refused("a = 1;\nrunning = 4294967304;", "2: running: 4294967304 is out of range");
 }
 
+/* 14 for libconfig 1.7, 16 for 1.5. */
+TEST(an_integer_with_two_readings_is_refused) {
+        assert_refused("agent = {\n max_running = 016; };", "2: agent.max_running: 016 must not begin with 0");
+        assert_refused("agent = { queue_length = 00; };", "1: agent.queue_length: 00 must not begin with 0");
+        assert_refused("agent = { queue_length = -08L; };", "1: agent.queue_length: 08 must not begin with 0");
+        config_free(parse("agent = { queue_length = 0; }; sandbox = { cpus = 00.5; };"));
+}
+
 TEST(digits_in_strings_comments_and_names_are_no_integers) {
         config_free(parse(
                 "# 4294967304\n// 4294967304\n/* 4294967304\n 4294967304 */ agent = { instance = \"4294967304\"; };"
@@ -234,7 +242,7 @@ TEST(every_integer_refuses_other_types) {
 }
 
 TEST(other_ways_to_write_an_integer_mean_the_same) {
-        static const char *const values[] = {"16", "16L", "0x10", "+16", "016"};
+        static const char *const values[] = {"16", "16L", "0x10", "+16"};
 
         for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
                 CLEANUP_FREE char *text = text_format("agent : { max_running : %s }", values[i]);
@@ -625,6 +633,7 @@ int main(void) {
                 cmocka_unit_test(both_ends_of_every_range_are_taken),
                 cmocka_unit_test(one_beyond_either_end_of_every_range_is_refused_by_name),
                 cmocka_unit_test(an_integer_that_wraps_into_the_range_is_refused),
+                cmocka_unit_test(an_integer_with_two_readings_is_refused),
                 cmocka_unit_test(digits_in_strings_comments_and_names_are_no_integers),
                 cmocka_unit_test(every_integer_refuses_other_types),
                 cmocka_unit_test(other_ways_to_write_an_integer_mean_the_same),
