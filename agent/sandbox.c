@@ -44,6 +44,7 @@ struct Sandbox {
         void *userdata;
 };
 
+#define DEATH_MS 1000U
 #define ATTACH_WRITE_MAX ((size_t) 256 * 1024 * 1024)
 
 Sandbox *sandbox_free(Sandbox *sandbox) {
@@ -213,8 +214,21 @@ static void on_inspected(const DockerReply *reply, void *userdata) {
                               });
 }
 
+static void on_waited(const DockerReply *reply, void *userdata) {
+        Sandbox *sandbox = userdata;
+        int r;
+
+        (void) reply; /* whatever it is, the state tells */
+        sandbox->call = docker_call_free(sandbox->call);
+        r = docker_container_inspect(sandbox->docker, sandbox->container_id, on_inspected, sandbox, &sandbox->call);
+        if (r < 0)
+                fail_with(sandbox, SANDBOX_E_DIED, strerror(-r));
+}
+
+/* The channel ends a moment before Docker knows that the container has. */
 static void inspect(Sandbox *sandbox) {
-        int r = docker_container_inspect(sandbox->docker, sandbox->container_id, on_inspected, sandbox, &sandbox->call);
+        int r = docker_container_wait(sandbox->docker, sandbox->container_id, DEATH_MS, on_waited, sandbox,
+                                      &sandbox->call);
 
         if (r < 0)
                 fail_with(sandbox, SANDBOX_E_DIED, strerror(-r));
