@@ -216,6 +216,10 @@ static Outcome outcome_of_failure(const Execution *execution, const SandboxError
                 *ret_cause = strdup("the guest could not run the program");
                 return OUTCOME_INTERNAL_ERROR;
         }
+        if (error->failure == SANDBOX_E_MEMORY) {
+                *ret_cause = limit_cause(execution, CONFIG_LIMIT_MEMORY_MB, "the sandbox used all of it");
+                return OUTCOME_MEMORY_LIMIT;
+        }
         if (error->failure == SANDBOX_E_DIED && error->oom_killed) {
                 *ret_cause = limit_cause(execution, CONFIG_LIMIT_MEMORY_MB, "the kernel killed the sandbox");
                 return OUTCOME_MEMORY_LIMIT;

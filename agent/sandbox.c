@@ -2,13 +2,14 @@
 
 /* The life of one sandbox: CREATING (Docker makes the container), ATTACHING (its stdio becomes our channel, before it
  * starts, so that nothing is missed), BOOTING (until READY), PROVEN (the kernel's evidence was judged; a program may be
- * sent), RUNNING, ENDED. The judgement is made here and nowhere else, and sandbox_run() refuses every other state: no
- * path leads from an unproven kernel to user code. When the channel ends without a report, Docker is asked what became
- * of the container, because its state is the evidence. */
+ * sent), RUNNING (its memory is watched), ENDED. The judgement is made here and nowhere else, and sandbox_run() refuses
+ * every other state: no path leads from an unproven kernel to user code. When the channel ends without a report, Docker
+ * is asked what became of the container, because its state is the evidence. */
 
 #include "sandbox.h"
 #include "docker-attach.h"
 #include "docker-stream.h"
+#include "memory-watch.h"
 #include "version.h"
 
 #include <errno.h>
@@ -32,6 +33,8 @@ struct Sandbox {
         DockerCall *call;
         DockerAttach *attach;
         sd_event_source *boot_timer;
+        MemoryWatch *memory_watch; /* of RUNNING */
+        uint64_t memory_limit;     /* bytes */
         bool gvisor_required;
         char *host_release;
         bool started; /* Docker has answered the start call */
@@ -55,6 +58,7 @@ Sandbox *sandbox_free(Sandbox *sandbox) {
                 return NULL;
         }
         (void) sd_event_source_disable_unref(sandbox->boot_timer);
+        memory_watch_free(sandbox->memory_watch);
         docker_call_free(sandbox->call);
         docker_attach_free(sandbox->attach);
         container_release(sandbox->container);
@@ -230,8 +234,13 @@ static void inspect(Sandbox *sandbox) {
         int r = docker_container_wait(sandbox->docker, sandbox->container_id, DEATH_MS, on_waited, sandbox,
                                       &sandbox->call);
 
+        sandbox->memory_watch = memory_watch_free(sandbox->memory_watch);
         if (r < 0)
                 fail_with(sandbox, SANDBOX_E_DIED, strerror(-r));
+}
+
+static void on_memory_reached(const char *evidence, void *userdata) {
+        fail_with(userdata, SANDBOX_E_MEMORY, evidence);
 }
 
 static void on_attach_ended(int error, const char *message, void *userdata) {
@@ -330,6 +339,7 @@ int sandbox_new(const SandboxContext *context, const TemplateInput *input, const
         sandbox->event = sd_event_ref(context->event);
         sandbox->docker = context->docker;
         sandbox->gvisor_required = input->config->gvisor_enabled;
+        sandbox->memory_limit = input->memory_mb * 1024 * 1024;
         sandbox->handlers = *handlers;
         sandbox->userdata = userdata;
         frame_reader_init(&sandbox->frames);
@@ -346,7 +356,10 @@ int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files) {
 
         if (sandbox->state != SANDBOX_PROVEN)
                 return -EPROTO;
-        r = request_encode(request, open_files, &frames);
+        r = memory_watch_new(sandbox->event, sandbox->docker, sandbox->container_id, sandbox->memory_limit,
+                             on_memory_reached, sandbox, &sandbox->memory_watch);
+        if (r >= 0)
+                r = request_encode(request, open_files, &frames);
         if (r >= 0)
                 r = docker_attach_write(sandbox->attach, frames.data, frames.size);
         buffer_deinit(&frames);

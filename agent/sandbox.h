@@ -19,6 +19,7 @@ typedef enum SandboxFailure {
         SANDBOX_E_GUEST_VERSION, /* the image's guest is of another version */
         SANDBOX_E_PROTOCOL,      /* what it sent breaks the guest protocol */
         SANDBOX_E_FAULT,         /* the guest reported that it could not go on */
+        SANDBOX_E_MEMORY,        /* it stands at its memory limit; message: the figures */
         SANDBOX_E_DIED,          /* it ended without a report */
 } SandboxFailure;
 

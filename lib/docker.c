@@ -298,6 +298,14 @@ int docker_container_list(Docker *docker, const char *label, DockerDone done, vo
                            NULL, done, userdata, ret_call);
 }
 
+int docker_container_stats(Docker *docker, const char *id, DockerEvent sample, DockerDone done, void *userdata,
+                           DockerCall **ret_call) {
+        CLEANUP_FREE char *path = text_format("/containers/%s/stats", id);
+        CallSpec spec = {.method = "GET", .path = path, .event = sample};
+
+        return path ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
+}
+
 int docker_events(Docker *docker, DockerEvent event, DockerDone done, void *userdata, DockerCall **ret_call) {
         CallSpec spec = {
                 .method = "GET",

@@ -20,7 +20,7 @@ typedef struct DockerReply {
 /* Called once, unless the call is freed before; reply is valid during the call. The callee may free the call. */
 typedef void (*DockerDone)(const DockerReply *reply, void *userdata);
 
-/* One event of GET /events; must not free the call. */
+/* One document of a stream of them; must not free the call. */
 typedef void (*DockerEvent)(const cJSON *event, void *userdata);
 
 int docker_new(sd_event *event, const char *socket_path, uint64_t call_ms, Docker **ret_docker);
@@ -65,6 +65,11 @@ int docker_container_remove(Docker *docker, const char *id, DockerDone done, voi
 
 /* All containers, also ended ones, that carry the label ("name=value"). */
 int docker_container_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* One sample of a running container's use of resources about each second, until it ends or the connection does, which
+ * is when done is called. No time-out. */
+int docker_container_stats(Docker *docker, const char *id, DockerEvent sample, DockerDone done, void *userdata,
+                           DockerCall **ret_call);
 
 /* Docker's events of the daemon itself and of images, until the connection ends, which is when done is called. No
  * time-out. */

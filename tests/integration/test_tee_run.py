@@ -210,6 +210,11 @@ class TeeRun(Client, AgentTestCase):
         done = self.tee_run("--runtime", "sh", self.file("a.sh", "true"))
         self.assertEqual(done.stderr, b"")
 
+    def test_memory_limit_is_137(self):
+        code = "const all = []; for (;;) all.push(new Uint8Array(8 << 20).fill(1))"
+        done = self.tee_run("--memory", "128M", self.file("a.ts", code))
+        self.assertEqual(done.returncode, 137, done)
+
 
 class TeeRunWithoutGvisor(Client, AgentTestCase):
     agent_environment = {"DISABLE_GVISOR": "true"}
@@ -218,8 +223,3 @@ class TeeRunWithoutGvisor(Client, AgentTestCase):
         done = self.tee_run("--runtime", "sh", self.file("a.sh", "echo x"))
         self.assert_run(done, 0, "x\n")
         self.assertRegex(done.stderr.decode(), "(?i)gvisor")
-
-    def test_memory_limit_is_137(self):
-        code = "const all = []; for (;;) all.push(new Uint8Array(8 << 20).fill(1))"
-        done = self.tee_run("--memory", "128M", self.file("a.ts", code))
-        self.assertEqual(done.returncode, 137, done)

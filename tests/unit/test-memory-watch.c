@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Which of Docker's samples say that a sandbox stands at its memory limit, and that the watch goes on until one does.
+ */
+
+#include "memory-watch.h"
+#include "scripted-server.h"
+#include "unit.h"
+
+#include <stdio.h>
+
+#define MB ((uint64_t) 1024 * 1024)
+
+/* ---- the judgement ---- */
+
+static bool judge(const char *text, uint64_t limit, uint64_t *ret_used, uint64_t *ret_reclaimable) {
+        JsonError error;
+        CLEANUP_JSON cJSON *sample = json_parse(text, strlen(text), &error);
+
+        assert_non_null(sample);
+        return memory_is_at_limit(sample, limit, ret_used, ret_reclaimable);
+}
+
+static void assert_judged(const char *text, bool expected) {
+        uint64_t used = 0, reclaimable = 0;
+
+        assert_case(judge(text, 128 * MB, &used, &reclaimable) == expected, "%s is %sat the limit", text,
+                    expected ? "not " : "");
+        assert_true(reclaimable <= used);
+}
+
+/* Figures of sandboxes that really stood there, or did not. */
+
+TEST(a_sandbox_that_spins_on_cgroup_v1_is_at_its_limit) {
+        uint64_t used = 0, reclaimable = 0;
+
+        assert_true(
+                judge("{\"memory_stats\":{\"usage\":134131712,\"max_usage\":134221824,\"limit\":134217728,\"stats\":"
+                      "{\"total_active_file\":8192,\"total_inactive_file\":1413120,\"inactive_file\":7,"
+                      "\"total_inactive_anon\":125517824}}}",
+                      128 * MB, &used, &reclaimable));
+        assert_int_equal(used, 134131712);
+        assert_int_equal(reclaimable, 1413120 + 8192);
+        assert_judged("{\"memory_stats\":{\"usage\":134184960,\"stats\":{\"total_inactive_file\":10805248}}}", true);
+}
+
+TEST(a_sandbox_on_cgroup_v2_is_judged_by_its_names) {
+        assert_judged("{\"memory_stats\":{\"usage\":134000000,\"stats\":{\"active_file\":1,\"inactive_file\":2}}}",
+                      true);
+        assert_judged("{\"memory_stats\":{\"usage\":134000000,\"stats\":{\"inactive_file\":90000000}}}", false);
+        assert_judged("{\"memory_stats\":{\"usage\":134000000,\"stats\":{\"active_file\":90000000}}}", false);
+}
+
+TEST(a_sandbox_below_its_limit_is_not_at_it) {
+        assert_judged("{\"memory_stats\":{\"usage\":35622912,\"stats\":{\"total_inactive_file\":21401600}}}", false);
+        assert_judged("{\"memory_stats\":{\"usage\":130000000,\"stats\":{\"total_inactive_file\":0}}}", false);
+}
+
+TEST(page_cache_alone_is_no_reason) {
+        assert_judged("{\"memory_stats\":{\"usage\":134217728,\"stats\":{\"total_inactive_file\":72388608,"
+                      "\"total_active_file\":172032}}}",
+                      false);
+}
+
+TEST(a_sample_that_tells_nothing_is_no_reason) {
+        static const char *const samples[] = {
+                "{}",
+                "[]",
+                "null",
+                "{\"memory_stats\":{}}",
+                "{\"memory_stats\":[]}",
+                "{\"memory_stats\":{\"usage\":null}}",
+                "{\"memory_stats\":{\"usage\":-1}}",
+                "{\"memory_stats\":{\"usage\":\"134217728\"}}",
+                "{\"memory_stats\":{\"usage\":1e300}}",
+                "{\"memory_stats\":{\"usage\":1,\"stats\":{\"active_file\":9007199254740992,\"inactive_file\":-5}}}",
+                "{\"memory_stats\":{\"usage\":1,\"stats\":{\"active_file\":5,\"inactive_file\":9007199254740991}}}",
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+                assert_judged(samples[i], false);
+}
+
+/* ---- the watch ---- */
+
+#define PONG "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
+#define STREAM_HEAD "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+#define BELOW "{\"memory_stats\":{\"usage\":1000000,\"stats\":{}}}\n"
+#define REACHED "{\"memory_stats\":{\"usage\":134217728,\"stats\":{\"inactive_file\":4096}}}\n"
+
+typedef struct Fixture {
+        sd_event *event;
+        ScriptedServer *server;
+        Docker *docker;
+        DockerCall *call;
+        MemoryWatch *watch;
+        ServerAnswer first, later; /* the streams */
+        size_t streams;
+        bool ponged, reached;
+        char evidence[256];
+} Fixture;
+
+static ServerAnswer on_request(const char *head, const char *body, void *userdata) {
+        Fixture *fixture = userdata;
+
+        (void) body;
+        if (strncmp(head, "GET /_ping ", 11) == 0)
+                return ANSWER(PONG);
+        assert_contains(head, "GET /v1.41/containers/c1/stats ");
+        return fixture->streams++ == 0 ? fixture->first : fixture->later;
+}
+
+static void on_pong(const DockerReply *reply, void *userdata) {
+        Fixture *fixture = userdata;
+
+        assert_true(docker_reply_ok(reply));
+        fixture->ponged = true;
+}
+
+static void on_reached(const char *evidence, void *userdata) {
+        Fixture *fixture = userdata;
+
+        assert_false(fixture->reached);
+        fixture->reached = true;
+        fixture->watch = memory_watch_free(fixture->watch);
+        (void) snprintf(fixture->evidence, sizeof(fixture->evidence), "%s", evidence);
+}
+
+static void fixture_init(Fixture *fixture, ServerAnswer first, ServerAnswer later) {
+        *fixture = (Fixture){.first = first, .later = later};
+        assert_true(sd_event_new(&fixture->event) >= 0);
+        fixture->server = server_new(fixture->event, on_request, fixture);
+        assert_int_equal(docker_new(fixture->event, server_path(fixture->server), 1000, &fixture->docker), 0);
+        assert_int_equal(docker_ping(fixture->docker, on_pong, fixture, &fixture->call), 0);
+        loop_until(fixture->event, &fixture->ponged);
+        fixture->call = docker_call_free(fixture->call);
+        assert_int_equal(
+                memory_watch_new(fixture->event, fixture->docker, "c1", 128 * MB, on_reached, fixture, &fixture->watch),
+                0);
+}
+
+static void fixture_deinit(Fixture *fixture) {
+        memory_watch_free(fixture->watch);
+        docker_free(fixture->docker);
+        server_free(fixture->server);
+        (void) sd_event_unref(fixture->event);
+}
+
+static void assert_reached(ServerAnswer first, ServerAnswer later, size_t streams) {
+        Fixture fixture;
+
+        first.close = later.close = true;
+        fixture_init(&fixture, first, later);
+        loop_until(fixture.event, &fixture.reached);
+        assert_string_equal(fixture.evidence,
+                            "the sandbox used 134217728 of 134217728 bytes, of which 4096 could be reclaimed");
+        assert_int_equal(fixture.streams, streams);
+        assert_null(fixture.watch);
+        fixture_deinit(&fixture);
+}
+
+TEST(the_limit_is_told_once_with_its_figures) {
+        assert_reached(ANSWER(STREAM_HEAD BELOW BELOW REACHED REACHED BELOW), (ServerAnswer){0}, 1);
+}
+
+TEST(a_stream_that_ends_too_soon_is_opened_again) {
+        assert_reached(ANSWER(STREAM_HEAD BELOW), ANSWER(STREAM_HEAD REACHED), 2);
+        assert_reached(ANSWER(STREAM_HEAD "nonsense\n[]\n"), ANSWER(STREAM_HEAD REACHED), 2);
+        assert_reached(ANSWER("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), ANSWER(STREAM_HEAD REACHED), 2);
+        assert_reached((ServerAnswer){0}, ANSWER(STREAM_HEAD REACHED), 2);
+}
+
+TEST(a_watch_can_be_freed_at_any_moment) {
+        for (unsigned rounds = 0; rounds < 8; rounds++) {
+                ServerAnswer reached = ANSWER(STREAM_HEAD REACHED);
+                Fixture fixture;
+
+                fixture_init(&fixture, reached, reached);
+                for (unsigned i = 0; i < rounds && !fixture.reached; i++)
+                        assert_true(sd_event_run(fixture.event, USEC_PER_SEC) >= 0);
+                fixture_deinit(&fixture);
+        }
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_sandbox_that_spins_on_cgroup_v1_is_at_its_limit),
+                cmocka_unit_test(a_sandbox_on_cgroup_v2_is_judged_by_its_names),
+                cmocka_unit_test(a_sandbox_below_its_limit_is_not_at_it),
+                cmocka_unit_test(page_cache_alone_is_no_reason),
+                cmocka_unit_test(a_sample_that_tells_nothing_is_no_reason),
+                cmocka_unit_test(the_limit_is_told_once_with_its_figures),
+                cmocka_unit_test(a_stream_that_ends_too_soon_is_opened_again),
+                cmocka_unit_test(a_watch_can_be_freed_at_any_moment),
+        };
+
+        return RUN_TESTS(tests);
+}
