@@ -475,13 +475,14 @@ class Load(AgentTestCase):
     def test_200_clients_at_once_all_get_an_answer_and_leave_nothing(self):
         self.agent.run("sh", "true")
         self.idle_files = self.agent.open_files()
+        # An allocator may take until the second or third burst to have what it wants; a leak never has enough.
+        allowance = 32768 if is_sanitized() else 1024
         memory = []
-        for _ in range(2):
+        while len(memory) < 2 or memory[-1] - memory[-2] >= allowance:
+            self.assertLess(len(memory), 5, f"resident kB after each burst: {memory}")
             self.agent.wait_idle()
             self.check_answers(self.burst())
             memory.append(self.settled())
-        allowance = 32768 if is_sanitized() else 1024
-        self.assertLess(memory[1] - memory[0], allowance, f"resident kB after each burst: {memory}")
         self.agent.wait_no_sandbox()
 
     def check_answers(self, answers):
