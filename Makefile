@@ -105,6 +105,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run
 	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent installer/tee-install
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest
+	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.js
 	install -d $(DESTDIR)$(libdir)/systemd/system
 	for unit in $(units); do \
 		sed -e 's|@SBINDIR@|$(sbindir)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' units/$$unit \
@@ -118,10 +119,10 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 
 uninstall: ## the reverse of install; leaves tee.conf
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/adapters/deno.js sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
 	rm -f $(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(units))
 	rm -rf $(DESTDIR)$(docdir)
-	-rmdir $(DESTDIR)$(libdir)/tee
+	-rmdir $(DESTDIR)$(libdir)/tee/adapters $(DESTDIR)$(libdir)/tee
 
 clean: ## end what runs, and delete all that was made (not what was fetched: build/cache)
 	@tests/dev/clean

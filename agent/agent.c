@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "log.h"
 #include "notifier.h"
+#include "pool.h"
 #include "status.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct Agent {
         Docker *docker;
         Containers *containers;
         Gate *gate;
+        Pool *pool;
         Admission *admission;
         Job *jobs;
 
@@ -59,6 +61,7 @@ static StatusInput status_input(const Agent *agent) {
                 .config = agent->config,
                 .docker = agent->docker,
                 .gate = agent->gate,
+                .pool = agent->pool,
                 .running = running - queued,
                 .queued = queued,
                 .ended = agent->ended,
@@ -66,9 +69,11 @@ static StatusInput status_input(const Agent *agent) {
         };
 }
 
+/* Sandboxes that stand ready hold no place: they have one each of their own, which they keep when they are taken. */
 static size_t free_places(const Agent *agent) {
-        size_t count = containers_count(agent->containers);
+        size_t count = containers_count(agent->containers), pooled = pool_size(agent->pool);
 
+        count = count > pooled ? count - pooled : 0;
         return count < agent->config->max_running ? agent->config->max_running - count : 0;
 }
 
@@ -77,6 +82,57 @@ static void notify_status(Agent *agent) {
 
         notifier_set_status(agent->notifier, agent->draining ? text_format("Stopping, %zu running", input.running)
                                                              : status_line(&input));
+}
+
+/* ---- sandboxes that stand ready ---- */
+
+static void on_failure(Agent *agent, SandboxFailure failure) {
+        if (failure == SANDBOX_E_NOT_GVISOR)
+                gate_distrust(agent->gate); /* nothing may pass until that is understood */
+        else if (failure != 0)
+                gate_check(agent->gate);
+}
+
+static void on_pool_changed(void *userdata) {
+        wake_pump(userdata);
+}
+
+static void on_pool_failed(SandboxFailure failure, void *userdata) {
+        on_failure(userdata, failure);
+        wake_pump(userdata);
+}
+
+/* Executions of a runtime that have a sandbox, or wait for theirs to be made. */
+static size_t in_use(const Agent *agent, const ConfigRuntime *runtime) {
+        size_t count = 0;
+
+        for (const Job *job = agent->jobs; job; job = job_next(job)) {
+                const Execution *execution = job_execution(job);
+
+                if (execution_is_started(execution) &&
+                    strcmp(execution_request(execution)->runtime, runtime->name) == 0)
+                        count++;
+        }
+        return count;
+}
+
+/* What stands ready was made under a verdict that must still hold when it is taken. */
+static void fill_pool(Agent *agent) {
+        const Config *config = agent->config;
+
+        if (agent->draining || gate_verdict(agent->gate).state != GATE_OPEN) {
+                pool_clear(agent->pool);
+                return;
+        }
+        for (size_t i = 0; i < config->runtimes_size; i++) {
+                SandboxContext context = gate_sandbox_context(agent->gate);
+                Refusal refusal = {0};
+                const char *image_id = gate_admit(agent->gate, config->runtimes[i].name, &refusal);
+
+                refusal_deinit(&refusal);
+                if (image_id)
+                        pool_fill(agent->pool, i, &context, image_id, in_use(agent, &config->runtimes[i]));
+        }
 }
 
 /* ---- jobs ---- */
@@ -100,10 +156,7 @@ static void on_job_ended(Job *job, const Result *result, const Refusal *refusal,
                 agent->refused++;
                 journal_refused(execution_id(job_execution(job)), runtime, job_uid(job), refusal);
         }
-        if (failure == SANDBOX_E_NOT_GVISOR)
-                gate_distrust(agent->gate); /* nothing may pass until that is understood */
-        else if (failure != 0)
-                gate_check(agent->gate);
+        on_failure(agent, failure);
         job_finish(agent, job);
 }
 
@@ -111,6 +164,7 @@ static void on_job_ended(Job *job, const Result *result, const Refusal *refusal,
 static bool pump_one(Agent *agent, Execution *execution) {
         const Request *request = execution_request(execution);
         SandboxContext context = gate_sandbox_context(agent->gate);
+        const ConfigRuntime *runtime;
         Refusal refusal = {0};
         const char *image_id = gate_admit(agent->gate, request->runtime, &refusal);
 
@@ -125,15 +179,18 @@ static bool pump_one(Agent *agent, Execution *execution) {
         if (free_places(agent) == 0)
                 return false;
 
+        runtime = config_runtime(agent->config, request->runtime);
         admission_remove(agent->admission, execution);
         if (!agent->config->gvisor_enabled)
                 log_line(LOG_WARNING, "%s", banner_execution_without_gvisor);
         execution_start(execution, &(ExecutionStart){
                                            .context = &context,
                                            .config = agent->config,
-                                           .runtime = config_runtime(agent->config, request->runtime),
+                                           .runtime = runtime,
                                            .image_id = image_id,
                                            .boot_id = agent->boot_id,
+                                           .ready = pool_take(agent->pool, config_runtime_index(agent->config, runtime),
+                                                              image_id, request),
                                    });
         return true;
 }
@@ -145,6 +202,7 @@ static int on_pump(sd_event_source *source, void *userdata) {
         (void) source;
         while ((execution = admission_first(agent->admission)) && pump_one(agent, execution))
                 ;
+        fill_pool(agent);
         notify_status(agent);
         return 0;
 }
@@ -337,10 +395,13 @@ static int load_config(const Agent *agent, Config **ret_config, char **ret_messa
 static void apply_config(Agent *agent, Config *config) {
         const char *restart = needs_restart(agent->config, config);
         bool was_enabled = agent->config->gvisor_enabled;
-        int r = gate_set_config(agent->gate, config);
+        int r = pool_set_config(agent->pool, config);
 
+        if (r >= 0)
+                r = gate_set_config(agent->gate, config);
         if (r < 0) {
                 log_line(LOG_ERR, "The configuration stays as it was: %s", strerror(-r));
+                (void) pool_set_config(agent->pool, agent->config); /* an empty pool, if that fails, too */
                 config_free(config);
                 return;
         }
@@ -443,6 +504,7 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
                 .refused = on_http_refused,
                 .userdata = agent,
         };
+        static const PoolHandlers pool_handlers = {.changed = on_pool_changed, .failed = on_pool_failed};
         int r = notifier_new(agent->event, &agent->notifier);
 
         if (r >= 0)
@@ -453,6 +515,8 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
         if (r >= 0)
                 r = gate_new(agent->event, agent->docker, agent->containers, config, agent->boot_id, on_changed, agent,
                              &agent->gate);
+        if (r >= 0)
+                r = pool_new(agent->event, config, agent->boot_id, &pool_handlers, agent, &agent->pool);
         if (r >= 0)
                 r = admission_new(agent->event, &agent->admission);
         return r < 0 ? r : http_new(agent->event, listen_fd, &options, &agent->http);
@@ -498,6 +562,7 @@ Agent *agent_free(Agent *agent) {
                 job_free(job);
         }
         admission_free(agent->admission);
+        pool_free(agent->pool);
         gate_free(agent->gate);
         containers_free(agent->containers);
         docker_free(agent->docker);

@@ -373,6 +373,13 @@ void execution_start(Execution *execution, const ExecutionStart *start) {
         execution->result.queue_usec = execution->start_usec - execution->arrived_usec;
         execution->result.gvisor = start->config->gvisor_enabled;
         execution->result.oci_runtime = strdup(config_oci_runtime(start->config));
+        if (start->ready) {
+                execution->sandbox = start->ready;
+                execution->result.warm = true;
+                sandbox_adopt(execution->sandbox, &handlers, execution);
+                on_ready(sandbox_evidence(execution->sandbox), execution);
+                return;
+        }
         r = sandbox_new(start->context, &input, &handlers, execution, &execution->sandbox);
         if (r < 0)
                 on_failed(&(SandboxError){.failure = SANDBOX_E_DOCKER, .message = strerror(-r)}, execution);

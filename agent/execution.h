@@ -41,10 +41,11 @@ typedef struct ExecutionStart {
         const ConfigRuntime *runtime;
         const char *image_id;
         const char *boot_id;
+        Sandbox *ready; /* from the pool, taken over; or NULL: one is made */
 } ExecutionStart;
 
-/* Begins to set up its sandbox. Failure shows through refused, possibly before this returns. start is read during the
- * call only. */
+/* Begins to set up its sandbox, or takes the one that is ready. Failure shows through refused, possibly before this
+ * returns. start is read during the call only. */
 void execution_start(Execution *execution, const ExecutionStart *start);
 
 /* Refuses it; only while none of its program has run. */

@@ -34,17 +34,10 @@ static int add_bytes(Buffer *buffer, FrameType type, const Buffer *bytes) {
         return 0;
 }
 
-static int add_limits(Buffer *buffer, const Request *request, uint64_t open_files) {
-        FrameLimits limits = {
-                .cpu_ms = request->limits[CONFIG_LIMIT_CPU_MS],
-                .output_bytes = request->limits[CONFIG_LIMIT_OUTPUT_KB] * 1024,
-                .file_bytes = request->limits[CONFIG_LIMIT_DISK_MB] * 1024 * 1024,
-                .processes = (uint32_t) request->limits[CONFIG_LIMIT_PROCESSES],
-                .open_files = (uint32_t) open_files,
-        };
+static int add_limits(Buffer *buffer, const FrameLimits *limits) {
         uint8_t payload[FRAME_LIMITS_SIZE];
 
-        frame_limits_encode(payload, &limits);
+        frame_limits_encode(payload, limits);
         return add_frame(buffer, FRAME_LIMITS, payload, sizeof(payload));
 }
 
@@ -72,17 +65,24 @@ static int add_texts(Buffer *buffer, FrameType type, char *const *texts, size_t 
 }
 
 /* By its whole path: a runtime must not take a client's file name for one of its options. */
-static int add_entry(Buffer *buffer, const Request *request) {
-        CLEANUP_FREE char *path = text_format("%s/%s", FRAME_WORK_FOLDER, request->entry);
+static int add_entry(Buffer *buffer, const char *entry) {
+        CLEANUP_FREE char *path = text_format("%s/%s", FRAME_WORK_FOLDER, entry);
 
         return path ? add_text(buffer, FRAME_ARG, path) : -ENOMEM;
 }
 
 int request_encode(const Request *request, uint64_t open_files, Buffer *buffer) {
-        int r = add_limits(buffer, request, open_files);
+        FrameLimits limits = {
+                .cpu_ms = request->limits[CONFIG_LIMIT_CPU_MS],
+                .output_bytes = request->limits[CONFIG_LIMIT_OUTPUT_KB] * 1024,
+                .file_bytes = request->limits[CONFIG_LIMIT_DISK_MB] * 1024 * 1024,
+                .processes = (uint32_t) request->limits[CONFIG_LIMIT_PROCESSES],
+                .open_files = (uint32_t) open_files,
+        };
+        int r = add_limits(buffer, &limits);
 
         if (r >= 0)
-                r = add_entry(buffer, request);
+                r = add_entry(buffer, request->entry);
         if (r >= 0)
                 r = add_texts(buffer, FRAME_ARG, request->args, request->args_size);
         if (r >= 0)
@@ -92,6 +92,16 @@ int request_encode(const Request *request, uint64_t open_files, Buffer *buffer) 
         if (r >= 0)
                 r = add_files(buffer, request);
         return r < 0 ? r : add_frame(buffer, FRAME_RUN, NULL, 0);
+}
+
+int request_encode_warm_up(const ConfigWords *arguments, const char *entry, const FrameLimits *limits, Buffer *buffer) {
+        int r = add_limits(buffer, limits);
+
+        if (r >= 0)
+                r = add_texts(buffer, FRAME_ARG, arguments->items, arguments->size);
+        if (r >= 0)
+                r = add_entry(buffer, entry);
+        return r < 0 ? r : add_frame(buffer, FRAME_WARM, NULL, 0);
 }
 
 static size_t framed(size_t size) {

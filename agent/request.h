@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config.h"
+#include "frame.h"
 #include "json.h"
 #include "refusal.h"
 
@@ -42,6 +43,9 @@ DEFINE_CLEANUP(Request *, request_free)
 /* Appends the frames that tell the guest all of the program, RUN being the last (docs/PROTOCOL.md). open_files is the
  * configuration's. Returns 0 or as buffer_append(). */
 int request_encode(const Request *request, uint64_t open_files, Buffer *buffer);
+
+/* The same for a runtime that is to wait for a program which begins with entry; WARM is the last. */
+int request_encode_warm_up(const ConfigWords *arguments, const char *entry, const FrameLimits *limits, Buffer *buffer);
 
 /* What request_encode() can append at the most. */
 size_t request_encoded_max(const Request *request);

@@ -100,7 +100,7 @@ cJSON *result_sandbox_to_json(const Result *result) {
         if (!sandbox || json_add(sandbox, "gvisor", cJSON_CreateBool(result->gvisor)) < 0 ||
             json_add(sandbox, "oci_runtime", json_new_string_or_null(result->oci_runtime)) < 0 ||
             json_add(sandbox, "kernel", json_new_string_or_null(result->kernel)) < 0 ||
-            json_add(sandbox, "warm", cJSON_CreateBool(false)) < 0)
+            json_add(sandbox, "warm", cJSON_CreateBool(result->warm)) < 0)
                 return NULL;
         return TAKE_PTR(sandbox);
 }

@@ -41,6 +41,7 @@ typedef struct Result {
         uint64_t memory_peak_bytes;
 
         bool gvisor;
+        bool warm; /* the sandbox stood ready */
         char *oci_runtime;
         char *kernel; /* or NULL */
         const cJSON *labels;

@@ -2,9 +2,10 @@
 
 /* The life of one sandbox: CREATING (Docker makes the container), ATTACHING (its stdio becomes our channel, before it
  * starts, so that nothing is missed), BOOTING (until READY), PROVEN (the kernel's evidence was judged; a program may be
- * sent), RUNNING (its memory is watched), ENDED. The judgement is made here and nowhere else, and sandbox_run() refuses
- * every other state: no path leads from an unproven kernel to user code. When the channel ends without a report, Docker
- * is asked what became of the container, because its state is the evidence. */
+ * sent), WARMING (from PROVEN and back: its runtime is started already), RUNNING (its memory is watched), ENDED. The
+ * judgement is made here and nowhere else, and sandbox_run() refuses every other state: no path leads from an unproven
+ * kernel to user code. When the channel ends without a report, Docker is asked what became of the container, because
+ * its state is the evidence. */
 
 #include "sandbox.h"
 #include "docker-attach.h"
@@ -20,6 +21,7 @@ typedef enum SandboxState {
         SANDBOX_ATTACHING,
         SANDBOX_BOOTING,
         SANDBOX_PROVEN,
+        SANDBOX_WARMING,
         SANDBOX_RUNNING,
         SANDBOX_ENDED,
 } SandboxState;
@@ -35,6 +37,8 @@ struct Sandbox {
         sd_event_source *boot_timer;
         MemoryWatch *memory_watch; /* of RUNNING */
         uint64_t memory_limit;     /* bytes */
+        Evidence evidence;         /* from PROVEN on */
+        uint64_t boot_usec;
         bool gvisor_required;
         char *host_release;
         bool started; /* Docker has answered the start call */
@@ -48,6 +52,7 @@ struct Sandbox {
 };
 
 #define DEATH_MS 1000U
+#define WARM_UP_MAX ((size_t) 1024 * 1024)
 #define ATTACH_WRITE_MAX ((size_t) 256 * 1024 * 1024)
 
 Sandbox *sandbox_free(Sandbox *sandbox) {
@@ -85,7 +90,6 @@ static void fail_with(Sandbox *sandbox, SandboxFailure failure, const char *mess
 /* ---- frames ---- */
 
 static int on_ready_frame(Sandbox *sandbox, const uint8_t *payload, size_t size) {
-        Evidence evidence;
         const char *fault = NULL;
 
         if (sandbox->state != SANDBOX_BOOTING || size < 4)
@@ -94,21 +98,30 @@ static int on_ready_frame(Sandbox *sandbox, const uint8_t *payload, size_t size)
                 fail_with(sandbox, SANDBOX_E_GUEST_VERSION, "the image's guest speaks another version of the protocol");
                 return -ESHUTDOWN;
         }
-        if (evidence_parse(payload + 4, size - 4, &evidence) < 0)
+        if (evidence_parse(payload + 4, size - 4, &sandbox->evidence) < 0)
                 return -EBADMSG;
-        if (strcmp(evidence.guest, TEE_VERSION) != 0) {
+        if (strcmp(sandbox->evidence.guest, TEE_VERSION) != 0) {
                 fail_with(sandbox, SANDBOX_E_GUEST_VERSION, "the image's guest is not of this agent's version");
                 return -ESHUTDOWN;
         }
         if (sandbox->gvisor_required)
-                fault = evidence_not_gvisor(&evidence, sandbox->host_release);
+                fault = evidence_not_gvisor(&sandbox->evidence, sandbox->host_release);
         if (fault) {
                 fail_with(sandbox, SANDBOX_E_NOT_GVISOR, fault);
                 return -ESHUTDOWN;
         }
         sandbox->state = SANDBOX_PROVEN;
         sandbox->boot_timer = sd_event_source_disable_unref(sandbox->boot_timer);
-        sandbox->handlers.ready(&evidence, sandbox->userdata);
+        sandbox->handlers.ready(&sandbox->evidence, sandbox->userdata);
+        return 0;
+}
+
+static int on_warmed_frame(Sandbox *sandbox, size_t size) {
+        if (sandbox->state != SANDBOX_WARMING || size != 0)
+                return -EBADMSG;
+        sandbox->state = SANDBOX_PROVEN;
+        sandbox->boot_timer = sd_event_source_disable_unref(sandbox->boot_timer);
+        sandbox->handlers.warmed(sandbox->userdata);
         return 0;
 }
 
@@ -162,6 +175,8 @@ static int on_frame(uint8_t type, const uint8_t *payload, size_t size, void *use
                 return on_fault_frame(sandbox, payload, size);
         if (type == FRAME_READY)
                 return on_ready_frame(sandbox, payload, size);
+        if (type == FRAME_WARMED)
+                return on_warmed_frame(sandbox, size);
         if (sandbox->state != SANDBOX_RUNNING)
                 return -EBADMSG;
         if (type == FRAME_STDOUT || type == FRAME_STDERR)
@@ -263,6 +278,15 @@ static int on_boot_timeout(sd_event_source *source, uint64_t usec, void *userdat
         return 0;
 }
 
+static int arm_boot_timer(Sandbox *sandbox) {
+        int r = sd_event_add_time_relative(sandbox->event, &sandbox->boot_timer, CLOCK_MONOTONIC, sandbox->boot_usec, 0,
+                                           on_boot_timeout, sandbox);
+
+        if (r >= 0)
+                (void) sd_event_source_set_description(sandbox->boot_timer, "sandbox-boot");
+        return r;
+}
+
 /* ---- its beginning ---- */
 
 static void on_started(const DockerReply *reply, void *userdata) {
@@ -319,11 +343,10 @@ static int sandbox_init(Sandbox *sandbox, const SandboxContext *context, const T
                 if (!sandbox->host_release)
                         return -ENOMEM;
         }
-        r = sd_event_add_time_relative(context->event, &sandbox->boot_timer, CLOCK_MONOTONIC,
-                                       input->config->sandbox_boot_ms * USEC_PER_MSEC, 0, on_boot_timeout, sandbox);
+        sandbox->boot_usec = input->config->sandbox_boot_ms * USEC_PER_MSEC;
+        r = arm_boot_timer(sandbox);
         if (r < 0)
                 return r;
-        (void) sd_event_source_set_description(sandbox->boot_timer, "sandbox-boot");
         return containers_create(context->containers, input->execution_id, spec, on_created, sandbox,
                                  &sandbox->container);
 }
@@ -348,6 +371,32 @@ int sandbox_new(const SandboxContext *context, const TemplateInput *input, const
                 return r;
         *ret_sandbox = TAKE_PTR(sandbox);
         return 0;
+}
+
+int sandbox_warm_up(Sandbox *sandbox, const ConfigWords *arguments, const char *entry, const FrameLimits *limits) {
+        Buffer frames = BUFFER_INIT(WARM_UP_MAX);
+        int r;
+
+        if (sandbox->state != SANDBOX_PROVEN)
+                return -EPROTO;
+        r = request_encode_warm_up(arguments, entry, limits, &frames);
+        if (r >= 0)
+                r = docker_attach_write(sandbox->attach, frames.data, frames.size);
+        buffer_deinit(&frames);
+        if (r >= 0)
+                r = arm_boot_timer(sandbox);
+        if (r >= 0)
+                sandbox->state = SANDBOX_WARMING;
+        return r;
+}
+
+void sandbox_adopt(Sandbox *sandbox, const SandboxHandlers *handlers, void *userdata) {
+        sandbox->handlers = *handlers;
+        sandbox->userdata = userdata;
+}
+
+const Evidence *sandbox_evidence(const Sandbox *sandbox) {
+        return &sandbox->evidence;
 }
 
 int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files) {

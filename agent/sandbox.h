@@ -36,6 +36,7 @@ typedef struct SandboxError {
 /* exited and failed end the conversation: exactly one of them is called, last. Handlers may free the sandbox. */
 typedef struct SandboxHandlers {
         void (*ready)(const Evidence *evidence, void *userdata);
+        void (*warmed)(void *userdata); /* after sandbox_warm_up(); NULL for who does not call that */
         void (*output)(FrameType stream, const uint8_t *data, size_t size,
                        void *userdata); /* FRAME_STDOUT, FRAME_STDERR */
         void (*exited)(const FrameExit *report, void *userdata);
@@ -57,6 +58,16 @@ int sandbox_new(const SandboxContext *context, const TemplateInput *input, const
 Sandbox *sandbox_free(Sandbox *sandbox);
 
 DEFINE_CLEANUP(Sandbox *, sandbox_free)
+
+/* Has its runtime started, to wait for a program that begins with entry. Once, only after ready was called, and before
+ * sandbox_run(), which is allowed again when warmed has been called. */
+int sandbox_warm_up(Sandbox *sandbox, const ConfigWords *arguments, const char *entry, const FrameLimits *limits);
+
+/* From now on it is another's: as if that one had made it and been told that it is ready. */
+void sandbox_adopt(Sandbox *sandbox, const SandboxHandlers *handlers, void *userdata);
+
+/* Of a sandbox that is ready. Belongs to it. */
+const Evidence *sandbox_evidence(const Sandbox *sandbox);
 
 /* Sends the program. Once, and only after ready was called: -EPROTO otherwise. */
 int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files);

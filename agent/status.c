@@ -45,6 +45,20 @@ static int add_docker(cJSON *status, const StatusInput *input) {
         return json_add(object, "api_version", json_new_string_or_null(docker_api_version(input->docker)));
 }
 
+static int add_number(cJSON *object, const char *key, uint64_t value) {
+        return json_add(object, key, cJSON_CreateNumber((double) value));
+}
+
+static int add_pool(cJSON *runtime, const StatusInput *input, size_t index) {
+        cJSON *object = cJSON_AddObjectToObject(runtime, "pool");
+        PoolCounts counts = pool_counts(input->pool, index);
+
+        if (!object || add_number(object, "warm", input->config->runtimes[index].pool.warm) < 0 ||
+            add_number(object, "ready", counts.ready) < 0 || add_number(object, "creating", counts.creating) < 0)
+                return -1;
+        return add_number(object, "failures", counts.failures);
+}
+
 static int add_runtimes(cJSON *status, const StatusInput *input) {
         cJSON *runtimes = cJSON_AddObjectToObject(status, "runtimes");
 
@@ -57,14 +71,10 @@ static int add_runtimes(cJSON *status, const StatusInput *input) {
 
                 if (!object || json_add(object, "image", cJSON_CreateString(runtime->image)) < 0 ||
                     json_add(object, "available", cJSON_CreateBool(verdict.state == GATE_OPEN)) < 0 ||
-                    add_verdict(object, &verdict) < 0)
+                    add_verdict(object, &verdict) < 0 || add_pool(object, input, i) < 0)
                         return -1;
         }
         return 0;
-}
-
-static int add_number(cJSON *object, const char *key, uint64_t value) {
-        return json_add(object, key, cJSON_CreateNumber((double) value));
 }
 
 static int add_executions(cJSON *status, const StatusInput *input) {
@@ -95,11 +105,14 @@ char *status_health_to_json(const Config *config) {
 
 char *status_line(const StatusInput *input) {
         GateVerdict verdict = gate_verdict(input->gate);
+        size_t warm = 0;
         const char *mode = input->config->gvisor_enabled ? "gVisor" : "gVisor is DISABLED";
 
         if (verdict.state == GATE_SHUT)
                 return text_format("Gate shut (%s): %s%s%s", verdict.code, verdict.reason ? verdict.reason : "",
                                    verdict.remedy ? ". Remedy: " : "", verdict.remedy ? verdict.remedy : "");
-        return text_format("Gate %s, %s, %zu running, %zu queued", gate_states[verdict.state], mode, input->running,
-                           input->queued);
+        for (size_t i = 0; i < input->config->runtimes_size; i++)
+                warm += pool_counts(input->pool, i).ready;
+        return text_format("Gate %s, %s, %zu warm, %zu running, %zu queued", gate_states[verdict.state], mode, warm,
+                           input->running, input->queued);
 }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "gate.h"
+#include "pool.h"
 
 typedef struct StatusInput {
         const Config *config;
         const Docker *docker;
         const Gate *gate;
+        const Pool *pool;
         size_t running, queued;
         uint64_t ended, refused;
 } StatusInput;

@@ -99,7 +99,8 @@ static int add_container(cJSON *spec, const TemplateInput *input) {
 
         if (!uid || add_string(spec, "Image", input->image_id) < 0 ||
             add_strings(spec, "Entrypoint", entrypoint, ARRAY_SIZE(entrypoint)) < 0 ||
-            add_strings(spec, "Cmd", (const char *const *) input->runtime->command, input->runtime->command_size) < 0 ||
+            add_strings(spec, "Cmd", (const char *const *) input->runtime->command.items,
+                        input->runtime->command.size) < 0 ||
             add_strings(spec, "Env", env, ARRAY_SIZE(env)) < 0 ||
             add_string(spec, "Hostname", "sandbox") < 0 || /* nothing of the host's name */
             add_string(spec, "User", "0:0") < 0 ||         /* the guest's; the program gets sandbox.uid */

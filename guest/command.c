@@ -6,6 +6,8 @@
 
 #include "command.h"
 
+#include "frame.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -103,4 +105,59 @@ int command_add_variable(Command *command, const uint8_t *text, size_t size) {
         variable_set(command, string);
         command->n_variables++;
         return 0;
+}
+
+void command_drop_arguments(Command *command) {
+        while (command->n_arguments > 0) {
+                command->argv[--command->n_argv] = NULL;
+                command->n_arguments--;
+        }
+        command->strings_size = 0;
+}
+
+const char *command_entry(const Command *command) {
+        return command->n_arguments > 0 ? command->argv[command->n_argv - command->n_arguments] : NULL;
+}
+
+const char *command_last(const Command *command) {
+        return command->n_arguments > 0 ? command->argv[command->n_argv - 1] : NULL;
+}
+
+/* Where the next byte goes; NULL once there was no room. */
+static uint8_t *number_encode(uint8_t *at, const uint8_t *end, size_t number) {
+        if (!at || end - at < 4)
+                return NULL;
+        frame_u32_encode(at, (uint32_t) number);
+        return at + 4;
+}
+
+static uint8_t *string_encode(uint8_t *at, const uint8_t *end, const char *string) {
+        size_t n = strlen(string);
+
+        at = number_encode(at, end, n);
+        if (!at || (size_t) (end - at) < n)
+                return NULL;
+        memcpy(at, string, n);
+        return at + n;
+}
+
+static bool is_added(const Command *command, const char *string) {
+        return string >= command->strings && string < command->strings + command->strings_size;
+}
+
+size_t command_encode_added(const Command *command, uint8_t *ret_bytes, size_t size) {
+        const uint8_t *end = ret_bytes + size;
+        uint8_t *at = ret_bytes;
+        size_t n = 0;
+
+        at = number_encode(at, end, command->n_arguments > 0 ? command->n_arguments - 1 : 0);
+        for (size_t i = 1; i < command->n_arguments; i++)
+                at = string_encode(at, end, command->argv[command->n_argv - command->n_arguments + i]);
+        for (size_t i = 0; i < command->n_env; i++)
+                n += is_added(command, command->env[i]);
+        at = number_encode(at, end, n);
+        for (size_t i = 0; i < command->n_env; i++)
+                if (is_added(command, command->env[i]))
+                        at = string_encode(at, end, command->env[i]);
+        return at ? (size_t) (at - ret_bytes) : 0;
 }

@@ -30,3 +30,16 @@ int command_init(Command *command, const char *const argv[], const char *const e
  * none (NUL, no name), or -E2BIG. */
 int command_add_argument(Command *command, const uint8_t *text, size_t size);
 int command_add_variable(Command *command, const uint8_t *text, size_t size);
+
+/* Takes back every argument that was added. Only while no variable was. */
+void command_drop_arguments(Command *command);
+
+/* The argument that was added first, or NULL. */
+const char *command_entry(const Command *command);
+
+/* The last argument, or NULL for none. */
+const char *command_last(const Command *command);
+
+/* What was added but the entry: number of arguments, each with its size, then the same for variables; numbers are 4
+ * bytes, big-endian. Returns the size of it all, or 0 when it does not fit. */
+size_t command_encode_added(const Command *command, uint8_t *ret_bytes, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* One loop over at most five descriptors: the channel both ways, SIGCHLD, the program's two pipes. Nothing in it blocks
- * save the start of the program (until execve) and the collecting of what has been killed.
+/* One loop over at most six descriptors: the channel both ways, SIGCHLD, the program's two pipes, the adapter. Nothing
+ * in it blocks save the start of the program (until execve) and the collecting of what has been killed.
  *
  * COLLECTING → RUNNING → DRAINING → DONE is the way of every good conversation; a fault leads from anywhere to FAULTING
  * and DONE. From DRAINING on, what the agent still sends is read and thrown away: a STOP may cross an EXIT. In DONE the
@@ -31,6 +31,7 @@ typedef enum GuestWatch {
         WATCH_SIGNAL,
         WATCH_STDOUT,
         WATCH_STDERR,
+        WATCH_WARM,
         WATCH_COUNT,
 } GuestWatch;
 
@@ -65,6 +66,7 @@ static int guest_init(Guest *guest, const char *const argv[], const char *const 
 
         guest->program.stdout_fd = guest->program.stderr_fd = -1;
         guest->files.stdin_fd = guest->files.current_fd = guest->signal_fd = -1;
+        warm_init(&guest->warm, &guest->identity);
 
         r = channel_init(&guest->channel);
         if (r < 0)
@@ -130,6 +132,22 @@ static int limits_added(Guest *guest, const uint8_t *payload, size_t size) {
         return 0;
 }
 
+static int start(Guest *guest) {
+        return program_start(&guest->program, &guest->command, &guest->limits, &guest->identity, guest->files.stdin_fd,
+                             &guest->fault);
+}
+
+/* The runtime that waits will not do for this program. Nothing of the program has run. */
+static int start_afresh(Guest *guest) {
+        int r = program_end(&guest->program);
+
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the end of what was warm");
+        warm_close(&guest->warm);
+        program_forget(&guest->program);
+        return start(guest);
+}
+
 static int run(Guest *guest, size_t size) {
         int r;
 
@@ -143,8 +161,55 @@ static int run(Guest *guest, size_t size) {
 
         guest->output_left = guest->limits.output_bytes;
         guest->state = GUEST_RUNNING;
-        return program_start(&guest->program, &guest->command, &guest->limits, &guest->identity, guest->files.stdin_fd,
-                             &guest->fault);
+        if (!warm_is_open(&guest->warm))
+                return start(guest);
+        if (program_give(&guest->program, &guest->limits, &guest->identity) < 0 ||
+            !warm_wake(&guest->warm, &guest->command))
+                return start_afresh(guest);
+        return 0;
+}
+
+/* Starts the runtime before its program is known. The last of the arguments so far is the entry that it will start. */
+static int warm_up(Guest *guest, size_t size) {
+        const char *entry = command_last(&guest->command);
+        int r;
+
+        if (size != 0 || !entry || !guest->has_limits || warm_is_open(&guest->warm) || guest->command.n_variables > 0 ||
+            guest->files.n_files > 0)
+                return protocol_fault(guest, "WARM: out of place");
+        r = warm_open(&guest->warm, entry);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the pipes of the warm-up");
+        guest->state = GUEST_WARMING;
+        return start(guest);
+}
+
+/* It must not have printed a thing: that would be taken for the program's. */
+static int warmed(Guest *guest) {
+        char text[200];
+        ssize_t n = read(guest->program.stderr_fd, text, sizeof(text));
+        int r;
+
+        if (n <= 0)
+                n = read(guest->program.stdout_fd, text, sizeof(text));
+        if (n > 0)
+                return fault_set(&guest->fault, FRAME_FAULT_START, 0, "the runtime's warm-up printed: %.*s", (int) n,
+                                 text);
+        r = warm_hide(&guest->warm);
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the pipes of the warm-up");
+        command_drop_arguments(&guest->command);
+        guest->has_limits = false;
+        guest->state = GUEST_COLLECTING;
+        return channel_send(&guest->channel, FRAME_WARMED, 0);
+}
+
+static int warm_died(Guest *guest) {
+        char text[200];
+        ssize_t n = read(guest->program.stderr_fd, text, sizeof(text));
+
+        return fault_set(&guest->fault, FRAME_FAULT_START, 0, "the runtime ended before it had a program: %.*s",
+                         n > 0 ? (int) n : 0, text);
 }
 
 static int frame_collect(Guest *guest, uint8_t type, const uint8_t *payload, size_t size) {
@@ -163,6 +228,8 @@ static int frame_collect(Guest *guest, uint8_t type, const uint8_t *payload, siz
                 return limits_added(guest, payload, size);
         case FRAME_RUN:
                 return run(guest, size);
+        case FRAME_WARM:
+                return warm_up(guest, size);
         default:
                 return protocol_fault(guest, "a frame that has no place before RUN");
         }
@@ -184,6 +251,27 @@ static int frame_handle(uint8_t type, const uint8_t *payload, size_t size, void 
                 return protocol_fault(guest, "a frame other than STOP after RUN");
         /* What has just ended by itself was not stopped. */
         return guest->program.ended ? 0 : program_stop(guest, FRAME_EXIT_FLAG_STOPPED);
+}
+
+/* What the program's own code can write there, too, harms nobody but itself: that it has ended, or that it wants to be
+ * started again. */
+static int warm_handle(Guest *guest) {
+        uint8_t code;
+        int r;
+
+        switch (warm_read(&guest->warm, &code)) {
+        case WARM_READY:
+                return guest->state == GUEST_WARMING ? warmed(guest) : 0;
+        case WARM_CANNOT:
+                return guest->state == GUEST_RUNNING ? start_afresh(guest) : 0;
+        case WARM_ENDED:
+                if (guest->state != GUEST_RUNNING || guest->program.ended)
+                        return 0;
+                r = program_ended(&guest->program, code);
+                return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "kill") : 0;
+        default:
+                return 0;
+        }
 }
 
 static int frames_receive(Guest *guest) {
@@ -244,8 +332,10 @@ static int fault_send(Guest *guest) {
 static int guest_advance(Guest *guest) {
         int r = 0;
 
+        if ((guest->state == GUEST_WARMING || guest->state == GUEST_COLLECTING) && guest->program.ended)
+                return warm_died(guest);
         if (guest->state == GUEST_RUNNING && guest->program.ended) {
-                r = program_end(&guest->program);
+                r = guest->program.lingers ? 0 : program_end(&guest->program);
                 if (r < 0)
                         return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the program's end");
                 guest->state = GUEST_DRAINING;
@@ -278,12 +368,14 @@ static int signal_handle(Guest *guest) {
 
 static int guest_poll(Guest *guest, struct pollfd fds[WATCH_COUNT]) {
         bool is_idle = channel_is_idle(&guest->channel), is_running = guest->state == GUEST_RUNNING;
+        bool is_alive = is_running || guest->state == GUEST_WARMING || guest->state == GUEST_COLLECTING;
 
         fds[WATCH_IN] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
         fds[WATCH_OUT] = (struct pollfd){is_idle ? -1 : STDOUT_FILENO, POLLOUT, 0};
-        fds[WATCH_SIGNAL] = (struct pollfd){is_running ? guest->signal_fd : -1, POLLIN, 0};
+        fds[WATCH_SIGNAL] = (struct pollfd){is_alive ? guest->signal_fd : -1, POLLIN, 0};
         fds[WATCH_STDOUT] = (struct pollfd){is_running && is_idle ? guest->program.stdout_fd : -1, POLLIN, 0};
         fds[WATCH_STDERR] = (struct pollfd){is_running && is_idle ? guest->program.stderr_fd : -1, POLLIN, 0};
+        fds[WATCH_WARM] = (struct pollfd){is_alive && is_idle ? guest->warm.out_fd : -1, POLLIN, 0};
         if (poll(fds, WATCH_COUNT, -1) < 0) {
                 for (int i = 0; i < WATCH_COUNT; i++)
                         fds[i].revents = 0;
@@ -301,7 +393,9 @@ static int guest_turn(Guest *guest) {
                 r = channel_flush(&guest->channel);
         if (r == 0 && fds[WATCH_SIGNAL].revents != 0)
                 r = signal_handle(guest);
-        if (r == 0 && fds[WATCH_STDOUT].revents != 0)
+        if (r == 0 && fds[WATCH_WARM].revents != 0)
+                r = warm_handle(guest);
+        if (r == 0 && fds[WATCH_STDOUT].revents != 0 && channel_is_idle(&guest->channel))
                 r = stdout_pump(guest);
         if (r == 0 && fds[WATCH_STDERR].revents != 0 && channel_is_idle(&guest->channel))
                 r = stderr_pump(guest);

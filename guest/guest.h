@@ -13,11 +13,13 @@
 #include "frame.h"
 #include "identity.h"
 #include "program.h"
+#include "warm.h"
 
 typedef enum GuestState {
         GUEST_COLLECTING, /* takes what the program needs, until RUN */
+        GUEST_WARMING,    /* the runtime is started, to wait for a program; then COLLECTING again */
         GUEST_RUNNING,
-        GUEST_DRAINING, /* nothing of the program is alive; its pipes hold what it printed last */
+        GUEST_DRAINING, /* the program has ended or is being killed; its pipes hold what it printed last */
         GUEST_FAULTING, /* the same, but FAULT is to be said */
         GUEST_DONE,     /* all is said; the agent hangs up */
 } GuestState;
@@ -31,6 +33,7 @@ typedef struct Guest {
         uint64_t output_left; /* bytes that may still be passed on */
         FrameExit report;
         Program program;
+        Warm warm;
         Files files;
         int signal_fd;
         Channel channel;

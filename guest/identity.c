@@ -38,8 +38,14 @@ int identity_borrow(const Identity *identity) {
         return 0;
 }
 
+int identity_borrow_wholly(const Identity *identity) {
+        if (setresgid(identity->gid, identity->gid, 0) < 0 || setresuid(identity->uid, identity->uid, 0) < 0)
+                return -errno;
+        return 0;
+}
+
 int identity_return(void) {
-        if (seteuid(0) < 0 || setegid(0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        if (setresuid(0, 0, 0) < 0 || setresgid(0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return -errno;
         return 0;
 }

@@ -17,6 +17,10 @@ int identity_parse(const char *text, Identity *ret_identity);
 int identity_borrow(const Identity *identity);
 int identity_return(void);
 
+/* The same with the real user, which is what counts for setting another process's limits. That process could signal the
+ * guest meanwhile: only while none of the program's code runs. identity_return() ends it. */
+int identity_borrow_wholly(const Identity *identity);
+
 /* Gives up root, every capability and every group, for good, and checks that it worked. Returns 0, a negative errno, or
  * -EPERM where anything is left or could be had back. */
 int identity_drop(const Identity *identity);

@@ -16,7 +16,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -96,10 +98,14 @@ static int limit_set(int resource, rlim_t soft, rlim_t hard) {
         return setrlimit((__rlimit_resource_t) resource, &limit) < 0 ? -errno : 0;
 }
 
+static rlim_t cpu_seconds(uint64_t usec) {
+        return usec / 1000000U + (usec % 1000000U != 0);
+}
+
 /* CPU time ends with SIGXCPU, and a second later, for a program that catches that, with SIGKILL. RLIMIT_AS is left
  * alone: V8 reserves far more than it uses. */
 static int limits_set(const FrameLimits *limits) {
-        rlim_t cpu_s = limits->cpu_ms / 1000U + (limits->cpu_ms % 1000U != 0);
+        rlim_t cpu_s = cpu_seconds(limits->cpu_ms * 1000U);
         const struct {
                 int resource;
                 rlim_t soft, hard;
@@ -222,15 +228,97 @@ int program_start(Program *program, const Command *command, const FrameLimits *l
         return r;
 }
 
+static uint64_t timeval_usec(struct timeval time) {
+        return (uint64_t) time.tv_sec * 1000000U + (uint64_t) time.tv_usec;
+}
+
+/* CPU time of the first process up to now, or 0 when that cannot be told. */
+static uint64_t cpu_usec_now(const Program *program) {
+        struct timespec time;
+        clockid_t clock;
+
+        if (clock_getcpuclockid(program->pid, &clock) != 0 || clock_gettime(clock, &time) < 0)
+                return 0;
+        return (uint64_t) time.tv_sec * 1000000U + (uint64_t) time.tv_nsec / 1000U;
+}
+
+/* A process may set the limits of others only if its real user is theirs. */
+static int limits_give(const Program *program, const FrameLimits *limits) {
+        rlim_t cpu_s = cpu_seconds(program->cpu_before_usec + limits->cpu_ms * 1000U);
+        const struct rlimit cpu = {cpu_s, cpu_s + 1}, processes = {limits->processes, limits->processes};
+
+        if (prlimit(program->pid, RLIMIT_CPU, &cpu, NULL) < 0 ||
+            prlimit(program->pid, RLIMIT_NPROC, &processes, NULL) < 0)
+                return -errno;
+        return 0;
+}
+
+int program_give(Program *program, const FrameLimits *limits, const Identity *identity) {
+        int r, error;
+
+        program->cpu_before_usec = cpu_usec_now(program);
+        error = identity_borrow_wholly(identity);
+        if (error == 0)
+                error = limits_give(program, limits);
+        r = identity_return();
+        program->start_usec = monotonic_usec();
+        return error < 0 ? error : r;
+}
+
+/* Resident set of the first process in bytes, or 0 when that cannot be told. */
+static uint64_t resident_bytes_now(const Program *program) {
+        char text[128];
+        const char *second;
+        ssize_t n = -1;
+        int fd;
+
+        (void) snprintf(text, sizeof(text), "/proc/%d/statm", (int) program->pid);
+        fd = open(text, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+                n = read(fd, text, sizeof(text) - 1);
+                close(fd);
+        }
+        if (n <= 0)
+                return 0;
+        text[n] = '\0';
+        second = strchr(text, ' ');
+        return second ? (uint64_t) strtoul(second + 1, NULL, 10) * (uint64_t) sysconf(_SC_PAGESIZE) : 0;
+}
+
+int program_ended(Program *program, uint8_t code) {
+        program->ended = program->lingers = true;
+        program->wait_status = W_EXITCODE(code, 0);
+        program->end_usec = monotonic_usec();
+        program->cpu_usec += cpu_usec_now(program);
+        program->memory_peak_bytes = resident_bytes_now(program);
+        return program_kill();
+}
+
+void program_forget(Program *program) {
+        fd_close(&program->stdout_fd);
+        fd_close(&program->stderr_fd);
+        program->pid = 0;
+        program->ended = program->lingers = false;
+        program->cpu_usec = program->cpu_before_usec = program->memory_peak_bytes = 0;
+}
+
 /* Returns the pid of a child that was collected, 0 when none has ended yet, or a negative errno. */
 static pid_t child_collect(Program *program, int options) {
+        struct rusage usage;
+        uint64_t peak;
         int status;
         pid_t pid;
 
         do /* __WALL: a program may make children that tell their end by no signal, or by another one */
-                pid = wait4(-1, &status, __WALL | options, NULL);
+                pid = wait4(-1, &status, __WALL | options, &usage);
         while (pid < 0 && errno == EINTR);
 
+        if (pid > 0) {
+                peak = (uint64_t) usage.ru_maxrss * 1024U;
+                program->cpu_usec += timeval_usec(usage.ru_utime) + timeval_usec(usage.ru_stime);
+                if (peak > program->memory_peak_bytes)
+                        program->memory_peak_bytes = peak;
+        }
         if (pid > 0 && pid == program->pid && !program->ended) {
                 program->ended = true;
                 program->wait_status = status;
@@ -260,19 +348,13 @@ int program_end(Program *program) {
         return r == -ECHILD ? 0 : r;
 }
 
-static uint64_t timeval_usec(struct timeval time) {
-        return (uint64_t) time.tv_sec * 1000000U + (uint64_t) time.tv_usec;
-}
-
 void program_report(const Program *program, FrameExit *report) {
-        struct rusage usage = {0};
         int status = program->wait_status;
-
-        (void) getrusage(RUSAGE_CHILDREN, &usage); /* cannot fail with these arguments */
 
         report->kind = WIFSIGNALED(status) ? FRAME_EXIT_SIGNALED : FRAME_EXIT_EXITED;
         report->value = (uint32_t) (WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         report->run_usec = program->end_usec - program->start_usec;
-        report->cpu_usec = timeval_usec(usage.ru_utime) + timeval_usec(usage.ru_stime);
-        report->memory_peak_bytes = (uint64_t) usage.ru_maxrss * 1024U;
+        report->cpu_usec =
+                program->cpu_usec > program->cpu_before_usec ? program->cpu_usec - program->cpu_before_usec : 0;
+        report->memory_peak_bytes = program->memory_peak_bytes;
 }

@@ -17,9 +17,13 @@
 typedef struct Program {
         pid_t pid; /* 0: not started */
         bool ended;
+        bool lingers; /* its process may still be there: program_ended() */
         int wait_status;
         uint64_t start_usec;
         uint64_t end_usec;
+        uint64_t cpu_usec;          /* of all that was collected since start_usec */
+        uint64_t cpu_before_usec;   /* of it, used before start_usec: a runtime's while it waited for its program */
+        uint64_t memory_peak_bytes; /* the largest of one process */
         int stdout_fd; /* the guest's ends of the pipes, which do not block; whoever closes one sets it to -1 */
         int stderr_fd;
         _Alignas(16) char child_stack[PROGRAM_STACK_SIZE]; /* until execve */
@@ -29,6 +33,17 @@ typedef struct Program {
  * Otherwise a negative errno, with the fault set. */
 int program_start(Program *program, const Command *command, const FrameLimits *limits, const Identity *identity,
                   int stdin_fd, Fault *fault);
+
+/* The runtime that was started before is given its program now: limits are those of the program, and the time counts
+ * from here. Returns 0, or a negative errno; the runtime has to be ended then. */
+int program_give(Program *program, const FrameLimits *limits, const Identity *identity);
+
+/* The program has ended with this exit code, though its process has not: what that used is read now, and it is killed.
+ * Returns 0 or a negative errno. */
+int program_ended(Program *program, uint8_t code);
+
+/* Forgets what has been ended by program_end(), so that another can be started. Its pipes are closed. */
+void program_forget(Program *program);
 
 /* Collects whatever has ended; sets ended, once the first process has. */
 void program_reap(Program *program);

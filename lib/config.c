@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define CONFIG_FILE_SIZE_MAX ((size_t) 1024 * 1024)
 #define CONFIG_RUNTIMES_MAX 64
@@ -44,6 +45,7 @@ static const IntegerSetting integer_settings[] = {
         {"sandbox.pids", offsetof(Config, sandbox_pids), 128, 65536, 4096},
         {"sandbox.open_files", offsetof(Config, sandbox_open_files), 32, 1048576, 1024},
         {"sandbox.boot_ms", offsetof(Config, sandbox_boot_ms), 100, 600000, 20000},
+        {"pool.memory_mb", offsetof(Config, pool_memory_mb), 0, 16777216, 1024},
         LIMIT(CONFIG_LIMIT_WALL_MS, "wall_ms", 1, 86400000, 10000, 300000),
         LIMIT(CONFIG_LIMIT_CPU_MS, "cpu_ms", 1, 86400000, 10000, 300000),
         LIMIT(CONFIG_LIMIT_MEMORY_MB, "memory_mb", 32, 1048576, 256, 2048),
@@ -86,6 +88,16 @@ static const char *const default_deno_command[] = {
         "--allow-env",
 };
 
+static const char *const default_deno_warm_arguments[] = {"--preload=/usr/lib/tee/adapter.js"};
+
+/* Of runtimes.NAME.pool; offsets are those of ConfigPool. */
+static const IntegerSetting pool_settings[] = {
+        {"warm", offsetof(ConfigPool, warm), 0, 256, 2},
+        {"max", offsetof(ConfigPool, max), 1, 1024, 10},
+        {"creating", offsetof(ConfigPool, creating), 1, 64, 1},
+        {"idle_release_ms", offsetof(ConfigPool, idle_release_ms), 0, 86400000, 0},
+};
+
 static const struct {
         const char *name;
         uint64_t min;
@@ -102,8 +114,8 @@ typedef struct Reader {
         char **ret_message;
 } Reader;
 
-static void *field(Config *config, size_t offset) {
-        return (uint8_t *) config + offset;
+static void *field(void *object, size_t offset) {
+        return (uint8_t *) object + offset;
 }
 
 static int fail(Reader *reader, unsigned line, const char *name, const char *what) {
@@ -128,21 +140,23 @@ static int replace_text(char **target, const char *value) {
 
 /* ---- values ---- */
 
-static int read_integer(Reader *reader, const config_setting_t *setting, const IntegerSetting *row) {
+/* name: the whole one; object: what the row's offset counts in. */
+static int read_integer(Reader *reader, const config_setting_t *setting, const char *name, const IntegerSetting *row,
+                        void *object) {
         CLEANUP_FREE char *what = NULL;
         int type = config_setting_type(setting);
         long long value;
 
         if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
-                return fail_setting(reader, setting, row->name, "must be an integer");
+                return fail_setting(reader, setting, name, "must be an integer");
         value = config_setting_get_int64(setting);
         if (value >= 0 && (uint64_t) value >= row->min && (uint64_t) value <= row->max) {
-                *(uint64_t *) field(reader->config, row->offset) = (uint64_t) value;
+                *(uint64_t *) field(object, row->offset) = (uint64_t) value;
                 return 0;
         }
         what = text_format("%lld is out of range; it must be from %llu to %llu", value, (unsigned long long) row->min,
                            (unsigned long long) row->max);
-        return what ? fail_setting(reader, setting, row->name, what) : -ENOMEM;
+        return what ? fail_setting(reader, setting, name, what) : -ENOMEM;
 }
 
 static bool is_name(const char *text, const char *more, size_t most) {
@@ -200,7 +214,7 @@ static int read_cpus(Reader *reader, const config_setting_t *setting, const char
 static int read_value(Reader *reader, const config_setting_t *setting, const char *name) {
         for (size_t i = 0; i < ARRAY_SIZE(integer_settings); i++)
                 if (strcmp(integer_settings[i].name, name) == 0)
-                        return read_integer(reader, setting, &integer_settings[i]);
+                        return read_integer(reader, setting, name, &integer_settings[i], reader->config);
         for (size_t i = 0; i < ARRAY_SIZE(text_settings); i++)
                 if (strcmp(text_settings[i].name, name) == 0)
                         return read_text(reader, setting, &text_settings[i]);
@@ -217,34 +231,73 @@ static int read_value(Reader *reader, const config_setting_t *setting, const cha
 
 /* ---- runtimes ---- */
 
+static void words_deinit(ConfigWords *words) {
+        for (size_t i = 0; i < words->size; i++)
+                free(words->items[i]);
+        free(words->items);
+        *words = (ConfigWords){0};
+}
+
+static int words_copy(ConfigWords *words, const char *const *items, size_t size) {
+        words->items = calloc(size + 1, sizeof(*words->items));
+        if (!words->items)
+                return -ENOMEM;
+        for (; words->size < size; words->size++) {
+                words->items[words->size] = strdup(items[words->size]);
+                if (!words->items[words->size])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 static void runtime_deinit(ConfigRuntime *runtime) {
         free(runtime->name);
         free(runtime->image);
         free(runtime->entry);
-        for (size_t i = 0; i < runtime->command_size; i++)
-                free(runtime->command[i]);
-        free(runtime->command);
+        words_deinit(&runtime->command);
+        words_deinit(&runtime->warm_arguments);
 }
 
-static int read_command(Reader *reader, const config_setting_t *setting, const char *name, ConfigRuntime *runtime) {
+static int read_words(Reader *reader, const config_setting_t *setting, const char *name, ConfigWords *words) {
+        const char *items[CONFIG_COMMAND_MAX];
         int type = config_setting_type(setting), count = config_setting_length(setting);
 
         if ((type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) || count < 1 || count > CONFIG_COMMAND_MAX)
                 return fail_setting(reader, setting, name, "must be an array of 1 to 128 strings");
-        runtime->command = calloc((size_t) count + 1, sizeof(*runtime->command));
-        if (!runtime->command)
-                return -ENOMEM;
         for (int i = 0; i < count; i++) {
-                const char *word = config_setting_get_string_elem(setting, i);
-
-                if (!word || word[0] == '\0')
+                items[i] = config_setting_get_string_elem(setting, i);
+                if (!items[i] || items[i][0] == '\0')
                         return fail_setting(reader, setting, name, "must be an array of strings that are not empty");
-                runtime->command[i] = strdup(word);
-                if (!runtime->command[i])
-                        return -ENOMEM;
-                runtime->command_size++;
         }
-        return 0;
+        words_deinit(words); /* libconfig lets no name stand twice; should it ever, the last one counts */
+        return words_copy(words, items, (size_t) count);
+}
+
+static int read_pool_value(Reader *reader, const config_setting_t *setting, const char *name, ConfigPool *pool) {
+        for (size_t i = 0; i < ARRAY_SIZE(pool_settings); i++)
+                if (strcmp(pool_settings[i].name, config_setting_name(setting)) == 0)
+                        return read_integer(reader, setting, name, &pool_settings[i], pool);
+        return fail_setting(reader, setting, name, "there is no such setting");
+}
+
+static void set_pool_defaults(ConfigPool *pool) {
+        for (size_t i = 0; i < ARRAY_SIZE(pool_settings); i++)
+                *(uint64_t *) field(pool, pool_settings[i].offset) = pool_settings[i].fallback;
+}
+
+static int read_pool(Reader *reader, const config_setting_t *group, const char *name, ConfigPool *pool) {
+        if (!config_setting_is_group(group))
+                return fail_setting(reader, group, name, "must be a group { … }");
+        set_pool_defaults(pool);
+        for (int i = 0; i < config_setting_length(group); i++) {
+                const config_setting_t *setting = config_setting_get_elem(group, (unsigned) i);
+                CLEANUP_FREE char *full = text_format("%s.%s", name, config_setting_name(setting));
+                int r = full ? read_pool_value(reader, setting, full, pool) : -ENOMEM;
+
+                if (r < 0)
+                        return r;
+        }
+        return pool->warm <= pool->max ? 0 : fail_setting(reader, group, name, "warm is above max");
 }
 
 static int read_runtime_value(Reader *reader, const config_setting_t *setting, const char *name,
@@ -252,7 +305,11 @@ static int read_runtime_value(Reader *reader, const config_setting_t *setting, c
         const char *key = config_setting_name(setting), *value = config_setting_get_string(setting);
 
         if (strcmp(key, "command") == 0)
-                return read_command(reader, setting, name, runtime);
+                return read_words(reader, setting, name, &runtime->command);
+        if (strcmp(key, "warm_arguments") == 0)
+                return read_words(reader, setting, name, &runtime->warm_arguments);
+        if (strcmp(key, "pool") == 0)
+                return read_pool(reader, setting, name, &runtime->pool);
         if (strcmp(key, "image") == 0) {
                 if (!value || !is_name(value, "_.-/:@", 512))
                         return fail_setting(reader, setting, name, "must be the name of an image");
@@ -286,7 +343,7 @@ static int read_runtime(Reader *reader, const config_setting_t *group, const cha
                         return r;
         }
         missing = !runtime->image ? "image is missing" : !runtime->entry ? "entry is missing" : NULL;
-        if (!missing && !runtime->command)
+        if (!missing && !runtime->command.items)
                 missing = "command is missing";
         return missing ? fail_setting(reader, group, name, missing) : 0;
 }
@@ -320,15 +377,12 @@ static int default_runtimes(Config *config) {
         runtime->name = strdup("deno");
         runtime->image = strdup("tee-runtime-deno:latest");
         runtime->entry = strdup("main.ts");
-        runtime->command = calloc(ARRAY_SIZE(default_deno_command) + 1, sizeof(*runtime->command));
-        if (!runtime->name || !runtime->image || !runtime->entry || !runtime->command)
+        if (!runtime->name || !runtime->image || !runtime->entry ||
+            words_copy(&runtime->command, default_deno_command, ARRAY_SIZE(default_deno_command)) < 0 ||
+            words_copy(&runtime->warm_arguments, default_deno_warm_arguments, ARRAY_SIZE(default_deno_warm_arguments)) <
+                    0)
                 return -ENOMEM;
-        for (size_t i = 0; i < ARRAY_SIZE(default_deno_command); i++) {
-                runtime->command[i] = strdup(default_deno_command[i]);
-                if (!runtime->command[i])
-                        return -ENOMEM;
-                runtime->command_size++;
-        }
+        set_pool_defaults(&runtime->pool);
         return 0;
 }
 
@@ -394,6 +448,29 @@ static int check_limits(Reader *reader, const config_t *file) {
         return 0;
 }
 
+/* All that stands ready must fit the bound, and that the host; what cannot be is refused, not cut short. */
+static int check_pools(Reader *reader, const config_t *file) {
+        const config_setting_t *setting = config_lookup(file, "pool.memory_mb");
+        unsigned line = setting ? config_setting_source_line(setting) : 0;
+        long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGE_SIZE);
+        uint64_t need_mb = 0,
+                 host_mb = pages > 0 && page_size > 0 ? (uint64_t) pages / 1024 * (uint64_t) page_size / 1024 : 0;
+        CLEANUP_FREE char *what = NULL;
+
+        for (size_t i = 0; i < reader->config->runtimes_size; i++)
+                need_mb += reader->config->runtimes[i].pool.warm * CONFIG_POOL_SANDBOX_MB;
+        if (setting && host_mb > 0 && reader->config->pool_memory_mb > host_mb)
+                what = text_format("%llu is more than this host has (%llu)",
+                                   (unsigned long long) reader->config->pool_memory_mb, (unsigned long long) host_mb);
+        else if (need_mb > reader->config->pool_memory_mb)
+                what = text_format("%llu is too little for all sandboxes that are to stand ready (%u MB each: %llu)",
+                                   (unsigned long long) reader->config->pool_memory_mb, CONFIG_POOL_SANDBOX_MB,
+                                   (unsigned long long) need_mb);
+        else
+                return 0;
+        return what ? fail(reader, line, "pool.memory_mb", what) : -ENOMEM;
+}
+
 static int set_defaults(Config *config) {
         for (size_t i = 0; i < ARRAY_SIZE(integer_settings); i++)
                 *(uint64_t *) field(config, integer_settings[i].offset) = integer_settings[i].fallback;
@@ -426,9 +503,9 @@ static int read_text_file(Reader *reader, config_t *file, const char *text) {
         if (r < 0)
                 return r;
         r = check_limits(reader, file);
-        if (r < 0)
-                return r;
-        return reader->config->runtimes ? 0 : default_runtimes(reader->config);
+        if (r >= 0 && !reader->config->runtimes)
+                r = default_runtimes(reader->config);
+        return r < 0 ? r : check_pools(reader, file);
 }
 
 int config_parse(const char *text, size_t size, const char *path, Config **ret_config, char **ret_message) {
@@ -527,6 +604,10 @@ const ConfigRuntime *config_runtime(const Config *config, const char *name) {
                 if (strcmp(config->runtimes[i].name, name) == 0)
                         return &config->runtimes[i];
         return NULL;
+}
+
+size_t config_runtime_index(const Config *config, const ConfigRuntime *runtime) {
+        return (size_t) (runtime - config->runtimes);
 }
 
 const char *config_limit_name(ConfigLimitName name) {

@@ -3,6 +3,10 @@
 
 #include "base.h"
 
+/* What one sandbox that waits is counted as in pool.memory_mb: somewhat more than was measured (docs/PERFORMANCE.md).
+ */
+#define CONFIG_POOL_SANDBOX_MB 32U
+
 /* What tee.conf says, with the defaults of what it leaves out. conf/tee.conf documents each setting. */
 
 typedef struct ConfigLimit {
@@ -20,12 +24,26 @@ typedef enum ConfigLimitName {
         CONFIG_LIMIT_COUNT_,
 } ConfigLimitName;
 
+typedef struct ConfigWords {
+        char **items; /* ended by NULL */
+        size_t size;
+} ConfigWords;
+
+/* Sandboxes of a runtime that stand ready. */
+typedef struct ConfigPool {
+        uint64_t warm; /* 0: none */
+        uint64_t max;
+        uint64_t creating;
+        uint64_t idle_release_ms; /* 0: never */
+} ConfigPool;
+
 typedef struct ConfigRuntime {
         char *name;
         char *image;
         char *entry;
-        char **command; /* ended by NULL, at least one */
-        size_t command_size;
+        ConfigWords command;        /* at least one */
+        ConfigWords warm_arguments; /* empty: the runtime cannot wait for its program */
+        ConfigPool pool;
 } ConfigRuntime;
 
 typedef struct Config {
@@ -55,6 +73,8 @@ typedef struct Config {
         uint64_t sandbox_open_files;
         uint64_t sandbox_boot_ms;
 
+        uint64_t pool_memory_mb;
+
         ConfigLimit limits[CONFIG_LIMIT_COUNT_];
 
         ConfigRuntime *runtimes;
@@ -78,6 +98,9 @@ int config_apply_disable_gvisor(Config *config, const char *value, char **ret_me
 
 /* NULL when there is none of that name. Belongs to config. */
 const ConfigRuntime *config_runtime(const Config *config, const char *name);
+
+/* Its place in config->runtimes; it must be one of them. */
+size_t config_runtime_index(const Config *config, const ConfigRuntime *runtime);
 
 /* "wall_ms" and so on: the name in requests and in tee.conf. */
 const char *config_limit_name(ConfigLimitName name);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_PROTOCOL_VERSION 1U
+#define FRAME_PROTOCOL_VERSION 2U
 #define FRAME_HEADER_SIZE 8U
 #define FRAME_PAYLOAD_MAX 65536U
 #define FRAME_WORK_FOLDER "/work"
@@ -24,12 +24,14 @@ typedef enum FrameType {
         FRAME_LIMITS = 0x06,
         FRAME_RUN = 0x07,
         FRAME_STOP = 0x08,
+        FRAME_WARM = 0x09,
 
         FRAME_READY = 0x81,
         FRAME_STDOUT = 0x82,
         FRAME_STDERR = 0x83,
         FRAME_EXIT = 0x84,
         FRAME_FAULT = 0x85,
+        FRAME_WARMED = 0x86,
 } FrameType;
 
 typedef enum FrameFaultReason {

@@ -30,13 +30,22 @@ static void name_check(const char *name) {
         CHECK(name && name[0] != '\0' && strlen(name) <= 128 && !strpbrk(name, "/ \"'\\$\n="));
 }
 
+static void words_check(const ConfigWords *words) {
+        CHECK(words->items && !words->items[words->size]);
+        for (size_t i = 0; i < words->size; i++)
+                CHECK(words->items[i] && words->items[i][0] != '\0');
+}
+
 static void runtime_check(const ConfigRuntime *runtime) {
         CHECK(runtime->name && runtime->name[0] != '\0');
         CHECK(runtime->image && runtime->image[0] != '\0');
         CHECK(runtime->entry && frame_path_is_safe(runtime->entry, strlen(runtime->entry)));
-        CHECK(runtime->command && runtime->command_size >= 1 && !runtime->command[runtime->command_size]);
-        for (size_t i = 0; i < runtime->command_size; i++)
-                CHECK(runtime->command[i] && runtime->command[i][0] != '\0');
+        words_check(&runtime->command);
+        CHECK(runtime->command.size >= 1);
+        if (runtime->warm_arguments.items)
+                words_check(&runtime->warm_arguments);
+        CHECK(runtime->pool.warm <= runtime->pool.max && runtime->pool.max <= 1024);
+        CHECK(runtime->pool.warm == 0 || runtime->pool.creating >= 1);
 }
 
 /* Generous bounds: the exact ones are test-config.c's. What counts is that no figure wraps or divides by zero. */

@@ -158,7 +158,9 @@ STATUS_FIELDS = {
 }
 
 is_runtime = is_object({"image": is_string, "available": is_boolean, "code": nullable(is_string),
-                        "reason": nullable(is_string), "remedy": nullable(is_string)})
+                        "reason": nullable(is_string), "remedy": nullable(is_string),
+                        "pool": is_object({"warm": is_integer, "ready": is_integer, "creating": is_integer,
+                                           "failures": is_integer})})
 
 
 def check_result(result, streamed=False):

@@ -49,20 +49,27 @@ static void assert_refused_at(const char *text, const char *expected) {
 
 /* ---- defaults ---- */
 
+static void assert_same_words(const ConfigWords *a, const ConfigWords *b) {
+        assert_int_equal(a->size, b->size);
+        for (size_t i = 0; i < a->size; i++)
+                assert_string_equal(a->items[i], b->items[i]);
+        assert_null(a->items[a->size]);
+        assert_null(b->items[b->size]);
+}
+
 static void assert_same_runtime(const ConfigRuntime *a, const ConfigRuntime *b) {
         assert_string_equal(a->name, b->name);
         assert_string_equal(a->image, b->image);
         assert_string_equal(a->entry, b->entry);
-        assert_int_equal(a->command_size, b->command_size);
-        for (size_t i = 0; i < a->command_size; i++)
-                assert_string_equal(a->command[i], b->command[i]);
-        assert_null(a->command[a->command_size]);
-        assert_null(b->command[b->command_size]);
+        assert_same_words(&a->command, &b->command);
+        assert_same_words(&a->warm_arguments, &b->warm_arguments);
+        assert_memory_equal(&a->pool, &b->pool, sizeof(a->pool));
 }
 
 static void assert_same(const Config *a, const Config *b) {
         assert_string_equal(a->instance, b->instance);
         assert_int_equal(a->max_running, b->max_running);
+        assert_int_equal(a->pool_memory_mb, b->pool_memory_mb);
         assert_int_equal(a->queue_length, b->queue_length);
         assert_int_equal(a->queue_ms, b->queue_ms);
         assert_int_equal(a->drain_ms, b->drain_ms);
@@ -403,10 +410,10 @@ TEST(runtimes_are_read_in_their_order) {
         assert_int_equal(config->runtimes_size, 2);
         assert_string_equal(config->runtimes[0].name, "py_3");
         assert_string_equal(config->runtimes[0].entry, "main.py");
-        assert_int_equal(config->runtimes[0].command_size, 1);
+        assert_int_equal(config->runtimes[0].command.size, 1);
         assert_string_equal(config->runtimes[1].image, "host:5000/a/b@sha256:0f");
-        assert_string_equal(config->runtimes[1].command[1], "-e");
-        assert_null(config->runtimes[1].command[2]);
+        assert_string_equal(config->runtimes[1].command.items[1], "-e");
+        assert_null(config->runtimes[1].command.items[2]);
         assert_ptr_equal(config_runtime(config, "sh"), &config->runtimes[1]);
         assert_null(config_runtime(config, "deno"));
         assert_null(config_runtime(config, "SH"));
@@ -438,6 +445,15 @@ TEST(a_runtime_that_is_incomplete_or_wrong_is_refused) {
                 {"command = ( \"/c\", 1 );", "2: runtimes.r.command: must be an array of strings that are not empty"},
                 {"command = [ \"/c\", \"\" ];",
                  "2: runtimes.r.command: must be an array of strings that are not empty"},
+                {"warm_arguments = \"-w\";", "2: runtimes.r.warm_arguments: must be an array of 1 to 128 strings"},
+                {"pool = 2;", "2: runtimes.r.pool: must be a group { … }"},
+                {"pool = { cold = 1; };", "2: runtimes.r.pool.cold: there is no such setting"},
+                {"pool = { warm = -1; };", "2: runtimes.r.pool.warm: -1 is out of range; it must be from 0 to 256"},
+                {"pool = { warm = 257; };", "2: runtimes.r.pool.warm: 257 is out of range; it must be from 0 to 256"},
+                {"pool = { creating = 0; };",
+                 "2: runtimes.r.pool.creating: 0 is out of range; it must be from 1 to 64"},
+                {"pool = { warm = 4; max = 3; };", "2: runtimes.r.pool: warm is above max"},
+                {"pool = { max = 1; };", "2: runtimes.r.pool: warm is above max"},
                 {"mount = \"/\";", "2: runtimes.r.mount: there is no such setting"},
         };
 
@@ -450,6 +466,35 @@ TEST(a_runtime_that_is_incomplete_or_wrong_is_refused) {
         assert_refused("runtimes = { };", "1: runtimes: must be a group of 1 to 64 runtimes");
         assert_refused("runtimes = 5;", "1: runtimes: must be a group of 1 to 64 runtimes");
         assert_refused("runtimes = ( { } );", "1: runtimes: must be a group of 1 to 64 runtimes");
+}
+
+TEST(a_pool_has_defaults_once_it_is_named_and_is_empty_otherwise) {
+        Config *config =
+                parse("runtimes = { a = { " RIGHT_RUNTIME " }; b = { " RIGHT_RUNTIME " pool = { warm = 3; }; };"
+                      "c = { " RIGHT_RUNTIME " warm_arguments = [ \"-w\", \"x\" ]; pool = { }; }; };");
+
+        assert_int_equal(config->runtimes[0].pool.warm, 0);
+        assert_int_equal(config->runtimes[0].warm_arguments.size, 0);
+        assert_int_equal(config->runtimes[1].pool.warm, 3);
+        assert_int_equal(config->runtimes[1].pool.max, 10);
+        assert_int_equal(config->runtimes[2].pool.warm, 2);
+        assert_int_equal(config->runtimes[2].warm_arguments.size, 2);
+        assert_string_equal(config->runtimes[2].warm_arguments.items[1], "x");
+        assert_int_equal(config_runtime_index(config, &config->runtimes[2]), 2);
+        config_free(config);
+}
+
+TEST(what_stands_ready_must_fit_its_memory_and_that_the_host) {
+#define WARM(n) "runtimes = { r = { " RIGHT_RUNTIME " pool = { warm = " #n "; max = 1000; }; }; };"
+        config_free(parse("pool = { memory_mb = 64; };" WARM(2)));
+        config_free(parse("pool = { memory_mb = 0; };" WARM(0)));
+        assert_refused(
+                "\npool = { memory_mb = 63; };" WARM(2),
+                "2: pool.memory_mb: 63 is too little for all sandboxes that are to stand ready (32 MB each: 64)");
+        assert_refused(WARM(33), "0: pool.memory_mb: 1024 is too little for all sandboxes that are to stand ready "
+                                 "(32 MB each: 1056)");
+        assert_refused_at("pool = { memory_mb = 16777216; };",
+                          "F:1: pool.memory_mb: 16777216 is more than this host has");
 }
 
 TEST(the_number_of_runtimes_and_words_is_bounded) {
@@ -647,6 +692,8 @@ int main(void) {
                 cmocka_unit_test(a_setting_that_stands_twice_is_refused),
                 cmocka_unit_test(runtimes_are_read_in_their_order),
                 cmocka_unit_test(a_runtime_that_is_incomplete_or_wrong_is_refused),
+                cmocka_unit_test(a_pool_has_defaults_once_it_is_named_and_is_empty_otherwise),
+                cmocka_unit_test(what_stands_ready_must_fit_its_memory_and_that_the_host),
                 cmocka_unit_test(the_number_of_runtimes_and_words_is_bounded),
                 cmocka_unit_test(a_syntax_error_is_refused_at_its_line),
                 cmocka_unit_test(a_comment_or_string_without_an_end_does_not_hide_the_rest),

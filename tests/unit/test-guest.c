@@ -48,6 +48,40 @@ TEST(arguments_follow_the_runtimes_command_in_order) {
         assert_strings(command->argv, (const char *const[]){"/usr/bin/deno", "run", "main.ts", "", "-x", NULL});
 }
 
+TEST(an_adapter_is_told_what_was_added_but_the_entry) {
+        /* HOME stands before A: the guest's own environment has it. */
+        static const char expected[] = "\0\0\0\2\0\0\0\1a\0\0\0\0\0\0\0\2\0\0\0\6HOME=/\0\0\0\3A=1";
+        CLEANUP_FREE Command *command = command_new(runtime, nothing);
+        uint8_t bytes[64];
+
+        assert_null(command_entry(command));
+        assert_int_equal(add_argument(command, "/work/main.ts"), 0);
+        assert_int_equal(add_argument(command, "a"), 0);
+        assert_int_equal(add_argument(command, ""), 0);
+        assert_int_equal(add_variable(command, "A=0"), 0);
+        assert_int_equal(add_variable(command, "A=1"), 0);
+        assert_int_equal(add_variable(command, "HOME=/"), 0);
+        assert_string_equal(command_entry(command), "/work/main.ts");
+        assert_int_equal(command_encode_added(command, bytes, sizeof(bytes)), sizeof(expected) - 1);
+        assert_memory_equal(bytes, expected, sizeof(expected) - 1);
+        for (size_t size = 0; size < sizeof(expected) - 1; size++)
+                assert_int_equal(command_encode_added(command, bytes, size), 0);
+}
+
+TEST(arguments_that_were_added_can_be_taken_back) {
+        CLEANUP_FREE Command *command = command_new(runtime, nothing);
+
+        assert_null(command_last(command));
+        assert_int_equal(add_argument(command, "--preload=x"), 0);
+        assert_int_equal(add_argument(command, "/work/main.ts"), 0);
+        assert_string_equal(command_last(command), "/work/main.ts");
+        command_drop_arguments(command);
+        assert_null(command_last(command));
+        assert_strings(command->argv, runtime);
+        assert_int_equal(add_argument(command, "b"), 0);
+        assert_strings(command->argv, (const char *const[]){"/usr/bin/deno", "run", "b", NULL});
+}
+
 TEST(environment_of_the_guest_stays_with_the_guest) {
         const char *const image[] = {"PATH=/image", "HOSTNAME=box",     "TEE_UID=65532", "HOME=/root",
                                      "LANG=de_DE",  "DENO_DIR=/tmp/.d", "TEE_UID2=x",    NULL};
@@ -173,6 +207,8 @@ TEST(fault_is_one_printable_line_of_bounded_length) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(arguments_follow_the_runtimes_command_in_order),
+                cmocka_unit_test(an_adapter_is_told_what_was_added_but_the_entry),
+                cmocka_unit_test(arguments_that_were_added_can_be_taken_back),
                 cmocka_unit_test(environment_of_the_guest_stays_with_the_guest),
                 cmocka_unit_test(later_variable_replaces_one_of_the_same_name_only),
                 cmocka_unit_test(text_that_execve_would_read_otherwise_is_refused),

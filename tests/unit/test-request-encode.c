@@ -195,12 +195,40 @@ TEST(a_buffer_that_is_too_small_is_told) {
         request_free(request);
 }
 
+static int on_warm_up_frame(uint8_t type, const uint8_t *payload, size_t size, void *userdata) {
+        Buffer *told = userdata;
+
+        if (type == FRAME_LIMITS)
+                return 0;
+        return buffer_append_format(told, "%u %.*s\n", type, (int) size, (const char *) payload);
+}
+
+TEST(a_runtime_that_is_to_wait_is_told_its_arguments_and_its_entry) {
+        char first[] = "--preload=/a.js", second[] = "-x";
+        char *items[] = {first, second, NULL};
+        const ConfigWords arguments = {.items = items, .size = 2};
+        const FrameLimits limits = {.cpu_ms = 1, .processes = 2, .open_files = 3};
+        Buffer frames = BUFFER_INIT(4096), told = BUFFER_INIT(4096);
+        FrameReader *reader = malloc(sizeof(*reader));
+
+        assert_non_null(reader);
+        assert_int_equal(request_encode_warm_up(&arguments, "main.ts", &limits, &frames), 0);
+        frame_reader_init(reader);
+        assert_int_equal(frame_reader_feed(reader, frames.data, frames.size, on_warm_up_frame, &told), 0);
+        assert_true(frame_reader_at_boundary(reader));
+        assert_string_equal((char *) told.data, "1 --preload=/a.js\n1 -x\n1 /work/main.ts\n9 \n");
+        free(reader);
+        buffer_deinit(&frames);
+        buffer_deinit(&told);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_guest_is_told_the_whole_program),
                 cmocka_unit_test(the_shortest_program_is_told_in_few_frames),
                 cmocka_unit_test(long_contents_are_cut_into_frames_and_none_of_it_is_lost),
                 cmocka_unit_test(the_largest_limits_survive_the_wire),
+                cmocka_unit_test(a_runtime_that_is_to_wait_is_told_its_arguments_and_its_entry),
                 cmocka_unit_test(a_buffer_that_is_too_small_is_told),
         };
 

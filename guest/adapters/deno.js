@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Preloaded into a Deno that is started before its program is known (deno run --preload). It compiles a piece of
+// TypeScript, so that the program's own finds the compiler warm, says that it is ready, and stands still, in a read that
+// blocks the only thread. What is read then are the program's arguments and environment; its files lie in the work
+// folder by now. Deno then loads them as the main module that it is, so a program sees what it would see in a plain run.
+//
+// At the end the event loop is empty, and all listeners of "unload" have had their turn: this is told to the guest, which
+// need not wait then until V8 has put its heap in order. docs/PROTOCOL.md has the words of this talk.
+{
+  const internals = Deno[Deno.internal];
+  const { close, readSync, writeSync } = Deno.FsFile.prototype; // a program may put others in their place
+  const input = Deno.openSync("/tmp/.tee-in"), output = Deno.openSync("/tmp/.tee-out", { write: true });
+  const decoder = new TextDecoder();
+  const getExitCode = Object.getOwnPropertyDescriptor(Deno, "exitCode").get;
+
+  // Read by Deno once, at its start: with one of these the program needs a start of its own.
+  const startup = /^(DENO_|NODE_|V8_|OTEL_|RUST_|LD_|LC_|LANG|NO_COLOR=|FORCE_COLOR=|COLORTERM=|TERM=|TZ)/;
+
+  function say(...bytes) {
+    writeSync.call(output, new Uint8Array(bytes));
+  }
+
+  function take(size) {
+    const bytes = new Uint8Array(size);
+    for (let have = 0; have < size;) have += readSync.call(input, bytes.subarray(have));
+    return bytes;
+  }
+
+  function takeMessage() {
+    const bytes = take(new DataView(take(4).buffer).getUint32(0));
+    const view = new DataView(bytes.buffer);
+    let at = 0;
+    const number = () => (at += 4, view.getUint32(at - 4));
+    const text = () => {
+      const size = number();
+      return (at += size, decoder.decode(bytes.subarray(at - size, at)));
+    };
+    const texts = () => Array.from({ length: number() }, text);
+    return { args: texts(), env: texts() };
+  }
+
+  function restartClock() {
+    const { prototype } = Performance;
+    const { now, mark, measure, toJSON } = prototype;
+    const origin = Object.getOwnPropertyDescriptor(prototype, "timeOrigin").get;
+    const offset = now.call(performance);
+    const methods = {
+      now() {
+        return now.call(this) - offset;
+      },
+      get timeOrigin() {
+        return origin.call(this) + offset;
+      },
+      mark(name, options = {}) {
+        return mark.call(this, name, { startTime: now.call(this) - offset, ...options });
+      },
+      toJSON() {
+        return { ...toJSON.call(this), timeOrigin: origin.call(this) + offset };
+      },
+    };
+    for (const [key, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(methods))) {
+      const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
+      Object.defineProperty(prototype, key, get ? { ...descriptor, get } : { ...descriptor, value });
+    }
+  }
+
+  // Called for by Deno behind all listeners of "unload". Where there are listeners of "exit", they stay alone with it, so
+  // that no frame of this file stands in their stack traces, and the guest waits for the process itself.
+  function tellTheEnd() {
+    let dispatch; // Node's part sets it when it is first used
+    const tell = () => {
+      dispatch?.call(internals);
+      say(0x45, getExitCode.call(Deno)); // E
+    };
+    Object.defineProperty(internals, "dispatchProcessExitEvent", {
+      configurable: true,
+      enumerable: false,
+      set: (value) => dispatch = value,
+      get: () => dispatch && globalThis.process?.listenerCount?.("exit") !== 0 ? dispatch : tell,
+    });
+  }
+
+  await import("data:application/typescript,const%20n%3A%20number%20%3D%201%3Bexport%20default%20n");
+  Deno.inspect({ warm: [1, "two"], up: new Map() });
+
+  say(0x52); // R
+  const { args, env } = takeMessage();
+  if (env.some((variable) => startup.test(variable))) {
+    say(0x43); // C
+    take(1); // for ever: the guest ends this process
+  }
+  for (const variable of env) {
+    const at = variable.indexOf("=");
+    Deno.env.set(variable.slice(0, at), variable.slice(at + 1));
+  }
+  Deno.args.push(...args);
+  close.call(input);
+  restartClock();
+  tellTheEnd();
+}
