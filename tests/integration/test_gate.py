@@ -188,10 +188,11 @@ class BrokenDocker(ShutGate, AgentTestCase):
     def test_running_program_whose_docker_goes_away_gets_an_answer(self):
         self.addCleanup(self.mend)
         self.agent.wait_idle()
-        run = self.agent.start_run("sh", "echo begun; tail -f /dev/null", limits={"wall_ms": 60000})
-        self.agent.wait_running()
+        request = {"runtime": "sh", "code": "echo begun; tail -f /dev/null", "limits": {"wall_ms": 60000}}
+        events = (event for _, event in self.agent.stream(request, timeout=15))
+        self.assertEqual([next(events)["event"] for _ in range(2)], ["started", "stdout"])
         self.proxy.set_script(everywhere(HANG_UP))
-        result = run.result(15)
+        result = list(events)[-1]["result"]
         self.assertIn(result["status"], ("sandbox_crash", "internal_error"), result)
         self.assertTrue(result["cause"])
         self.mend()
