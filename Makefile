@@ -163,16 +163,17 @@ includes_of_tests := -Iagent -Iclient -Iguest -Itests/unit
 # The archives of everything but the main functions
 archives = $(addprefix $(1)/,agent.a client.a guest.a libtee.a)
 
+# The folders are among what they are made of, so that a source that has gone is in none of them any more.
 define archive_rules
-$(1)/unit.a: $(call objects,$(1),$(unit))
-$(1)/agent.a: $(call objects,$(1),$(agent))
-$(1)/client.a: $(call objects,$(1),$(client))
-$(1)/guest.a: $(call objects,$(1),$(guest))
-$(1)/libtee.a: $(call objects,$(1),$(lib))
+$(1)/unit.a: $(call objects,$(1),$(unit)) tests/unit
+$(1)/agent.a: $(call objects,$(1),$(agent)) agent
+$(1)/client.a: $(call objects,$(1),$(client)) client
+$(1)/guest.a: $(call objects,$(1),$(guest)) guest
+$(1)/libtee.a: $(call objects,$(1),$(lib)) lib
 $(1)/unit.a $(call archives,$(1)):
 	$$(call say,ar,$$@)
 	@mkdir -p $$(@D) && rm -f $$@
-	$$(Q)$$(AR) rcs $$@ $$^
+	$$(Q)$$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(eval $(call archive_rules,$(B)))
 $(eval $(call archive_rules,build/fuzz))

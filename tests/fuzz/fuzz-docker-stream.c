@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A sandbox's whole output as agent/sandbox.c reads it: Docker's frames, in them the guest's, in READY the evidence.
+/* A sandbox's whole output as lib/sandbox.c reads it: Docker's frames, in them the guest's, in READY the evidence.
  * The input begins with the sizes of the pieces that arrive (a count, then one byte each, used in turn); however it is
  * cut, the same frames must be seen and the same verdict be given. */
 
