@@ -5,8 +5,10 @@
  * files is charged to the sandbox as well and fills it in all innocence, up to the limit; that alone is no reason to
  * end it.
  *
- * Measured on cgroup v1, a sandbox that filled its memory: usage 99.8 % to 100 % of the limit, of that 1 % to 6 % file
- * pages, which are gVisor's own text on its way out or in. */
+ * Measured on cgroup v1, sandboxes that filled their memory: usage 99.8 % to 100 % of the limit, of that 1 % to 6 %
+ * file pages, which are gVisor's own text on its way out or in. Newer gVisor asks for memory in pieces of some MiB;
+ * then usage stands still below the limit by less than one piece, 97 % of 128 MiB, no file page is left, and only the
+ * peak tells that the limit was reached. */
 
 #include "memory-watch.h"
 #include "log.h"
@@ -28,6 +30,7 @@ struct MemoryWatch {
         sd_event_source *report;
         char *container_id;
         uint64_t limit;
+        MemorySample before;
         char evidence[EVIDENCE_MAX];
         MemoryWatchReached reached;
         void *userdata;
@@ -55,17 +58,26 @@ static uint64_t file_pages(const cJSON *stats, const char *v1, const char *v2) {
         return bytes(stats, json_get(stats, v1) ? v1 : v2);
 }
 
-bool memory_is_at_limit(const cJSON *sample, uint64_t limit, uint64_t *ret_used, uint64_t *ret_reclaimable) {
+MemorySample memory_sample_read(const cJSON *sample) {
         const cJSON *memory = json_get_object(sample, "memory_stats"), *stats = json_get_object(memory, "stats");
-        uint64_t used = bytes(memory, "usage"), inactive, active, reclaimable;
+        MemorySample read = {.used = bytes(memory, "usage"), .peak = bytes(memory, "max_usage")};
+        uint64_t inactive = file_pages(stats, "total_inactive_file", "inactive_file");
+        uint64_t active = file_pages(stats, "total_active_file", "active_file");
 
-        inactive = file_pages(stats, "total_inactive_file", "inactive_file");
-        active = file_pages(stats, "total_active_file", "active_file");
-        reclaimable = inactive < used ? inactive : used;
-        reclaimable += active < used - reclaimable ? active : used - reclaimable;
-        *ret_used = used;
-        *ret_reclaimable = reclaimable;
-        return used >= limit / 100 * USED_PERCENT && used - reclaimable >= limit / 100 * HELD_PERCENT;
+        read.reclaimable = inactive < read.used ? inactive : read.used;
+        read.reclaimable += active < read.used - read.reclaimable ? active : read.used - read.reclaimable;
+        return read;
+}
+
+/* It was full once, everything that could be reclaimed has been, and it has not moved since. */
+static bool stands_still(const MemorySample *sample, const MemorySample *before, uint64_t limit) {
+        return sample->peak >= limit && sample->reclaimable < limit / 100 && sample->used == before->used;
+}
+
+bool memory_is_at_limit(const MemorySample *sample, const MemorySample *before, uint64_t limit) {
+        if (sample->used - sample->reclaimable < limit / 100 * HELD_PERCENT)
+                return false;
+        return sample->used >= limit / 100 * USED_PERCENT || stands_still(sample, before, limit);
 }
 
 static int on_report(sd_event_source *source, void *userdata) {
@@ -78,15 +90,17 @@ static int on_report(sd_event_source *source, void *userdata) {
         return 0;
 }
 
-static void on_sample(const cJSON *sample, void *userdata) {
+static void on_sample(const cJSON *document, void *userdata) {
         MemoryWatch *watch = userdata;
-        uint64_t used, reclaimable;
+        MemorySample now = memory_sample_read(document), before = watch->before;
 
-        if (watch->report || !memory_is_at_limit(sample, watch->limit, &used, &reclaimable))
+        watch->before = now;
+        if (watch->report || !memory_is_at_limit(&now, &before, watch->limit))
                 return;
         (void) snprintf(watch->evidence, sizeof(watch->evidence),
                         "the sandbox used %llu of %llu bytes, of which %llu could be reclaimed",
-                        (unsigned long long) used, (unsigned long long) watch->limit, (unsigned long long) reclaimable);
+                        (unsigned long long) now.used, (unsigned long long) watch->limit,
+                        (unsigned long long) now.reclaimable);
         /* Not from here, where the call that brings the sample must not be freed. */
         if (sd_event_add_defer(sd_event_source_get_event(watch->timer), &watch->report, on_report, watch) < 0)
                 log_line(LOG_ERR,

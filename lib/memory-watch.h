@@ -19,5 +19,14 @@ MemoryWatch *memory_watch_free(MemoryWatch *watch);
 
 DEFINE_CLEANUP(MemoryWatch *, memory_watch_free)
 
-/* Does this sample of Docker's say that limit is reached? In *ret_used, *ret_reclaimable: bytes. Pure. */
-bool memory_is_at_limit(const cJSON *sample, uint64_t limit, uint64_t *ret_used, uint64_t *ret_reclaimable);
+/* Bytes, of one of Docker's samples; 0 for what it does not tell. */
+typedef struct MemorySample {
+        uint64_t used;
+        uint64_t reclaimable; /* of used */
+        uint64_t peak;        /* cgroup v1 alone tells it */
+} MemorySample;
+
+MemorySample memory_sample_read(const cJSON *sample);
+
+/* Does this sample, with the one before it (all 0: there is none), say that limit is reached? */
+bool memory_is_at_limit(const MemorySample *sample, const MemorySample *before, uint64_t limit);

@@ -13,35 +13,55 @@
 
 /* ---- the judgement ---- */
 
-static bool judge(const char *text, uint64_t limit, uint64_t *ret_used, uint64_t *ret_reclaimable) {
+static MemorySample sample(const char *text) {
         JsonError error;
-        CLEANUP_JSON cJSON *sample = json_parse(text, strlen(text), &error);
+        CLEANUP_JSON cJSON *document = json_parse(text, strlen(text), &error);
+        MemorySample read;
 
-        assert_non_null(sample);
-        return memory_is_at_limit(sample, limit, ret_used, ret_reclaimable);
+        assert_non_null(document);
+        read = memory_sample_read(document);
+        assert_true(read.reclaimable <= read.used);
+        return read;
 }
 
 static void assert_judged(const char *text, bool expected) {
-        uint64_t used = 0, reclaimable = 0;
+        MemorySample now = sample(text);
 
-        assert_case(judge(text, 128 * MB, &used, &reclaimable) == expected, "%s is %sat the limit", text,
+        assert_case(memory_is_at_limit(&now, &(MemorySample){0}, 128 * MB) == expected, "%s is %sat the limit", text,
                     expected ? "not " : "");
-        assert_true(reclaimable <= used);
 }
 
 /* Figures of sandboxes that really stood there, or did not. */
 
 TEST(a_sandbox_that_spins_on_cgroup_v1_is_at_its_limit) {
-        uint64_t used = 0, reclaimable = 0;
+        MemorySample now = sample("{\"memory_stats\":{\"usage\":134131712,\"max_usage\":134221824,\"stats\":"
+                                  "{\"total_active_file\":8192,\"total_inactive_file\":1413120,\"inactive_file\":7,"
+                                  "\"total_inactive_anon\":125517824}}}");
 
-        assert_true(
-                judge("{\"memory_stats\":{\"usage\":134131712,\"max_usage\":134221824,\"limit\":134217728,\"stats\":"
-                      "{\"total_active_file\":8192,\"total_inactive_file\":1413120,\"inactive_file\":7,"
-                      "\"total_inactive_anon\":125517824}}}",
-                      128 * MB, &used, &reclaimable));
-        assert_int_equal(used, 134131712);
-        assert_int_equal(reclaimable, 1413120 + 8192);
+        assert_true(memory_is_at_limit(&now, &(MemorySample){0}, 128 * MB));
+        assert_int_equal(now.used, 134131712);
+        assert_int_equal(now.reclaimable, 1413120 + 8192);
+        assert_int_equal(now.peak, 134221824);
         assert_judged("{\"memory_stats\":{\"usage\":134184960,\"stats\":{\"total_inactive_file\":10805248}}}", true);
+}
+
+TEST(a_sandbox_that_cannot_have_its_next_piece_stands_still_below_its_limit) {
+        static const MemorySample still = {.used = 130478080, .peak = 134217728};
+        MemorySample other = still;
+
+        assert_true(memory_is_at_limit(&still, &still, 128 * MB));
+        other.used += 4096; /* it moves */
+        assert_false(memory_is_at_limit(&still, &other, 128 * MB));
+        assert_false(memory_is_at_limit(&still, &(MemorySample){0}, 128 * MB));
+        other = still;
+        other.peak -= 4096; /* nothing was ever refused to it */
+        assert_false(memory_is_at_limit(&other, &other, 128 * MB));
+        other = still;
+        other.reclaimable = 2 * MB; /* what is left to reclaim is there to be had */
+        assert_false(memory_is_at_limit(&other, &other, 128 * MB));
+        other = still;
+        other.used = 100 * MB; /* it has given much back */
+        assert_false(memory_is_at_limit(&other, &other, 128 * MB));
 }
 
 TEST(a_sandbox_on_cgroup_v2_is_judged_by_its_names) {
@@ -185,6 +205,7 @@ TEST(a_watch_can_be_freed_at_any_moment) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_sandbox_that_spins_on_cgroup_v1_is_at_its_limit),
+                cmocka_unit_test(a_sandbox_that_cannot_have_its_next_piece_stands_still_below_its_limit),
                 cmocka_unit_test(a_sandbox_on_cgroup_v2_is_judged_by_its_names),
                 cmocka_unit_test(a_sandbox_below_its_limit_is_not_at_it),
                 cmocka_unit_test(page_cache_alone_is_no_reason),
