@@ -43,10 +43,10 @@ cmocka_libs = $(eval cmocka_libs := $(shell pkg-config --libs cmocka))$(cmocka_l
 
 lib := $(wildcard lib/*.c)
 agent := $(filter-out agent/main.c,$(wildcard agent/*.c))
-client := $(filter-out client/tee-run.c,$(wildcard client/*.c))
+client := $(filter-out client/tee-%.c,$(wildcard client/*.c))
 guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
 unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
-programs := $(B)/tee-agent $(B)/tee-run $(B)/tee-guest
+programs := $(addprefix $(B)/,tee-agent tee-run tee-bench tee-guest)
 unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
@@ -102,7 +102,7 @@ lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
 	@tests/dev/lint $(language) $(includes_of_tests) $(package_cflags)
 
 install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.conf that is there
-	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run
+	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run $(B)/tee-bench
 	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent installer/tee-install
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.js
@@ -118,7 +118,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	test -e $(DESTDIR)$(SYSCONFDIR)/tee/tee.conf || install -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/tee conf/tee.conf
 
 uninstall: ## the reverse of install; leaves tee.conf
-	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run tee-bench) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
 	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/adapters/deno.js sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
 	rm -f $(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(units))
 	rm -rf $(DESTDIR)$(docdir)
@@ -184,7 +184,7 @@ $(B)/tee-agent: $(B)/obj/agent/main.o $(B)/agent.a $(B)/libtee.a
 	$(call say,link,$@)
 	$(Q)$(link) $(package_libs)
 
-$(B)/tee-run: $(B)/obj/client/tee-run.o $(B)/client.a $(B)/libtee.a
+$(B)/tee-run $(B)/tee-bench: $(B)/%: $(B)/obj/client/%.o $(B)/client.a $(B)/libtee.a
 	$(call say,link,$@)
 	$(Q)$(link) $(package_libs)
 

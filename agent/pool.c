@@ -121,14 +121,6 @@ static void place_fails(Place *place, SandboxFailure failure, const char *messag
 static void on_ready(const Evidence *evidence, void *userdata) {
         Place *place = userdata;
         const ConfigRuntime *runtime = place->shelf->runtime;
-        const Config *config = place->shelf->pool->config;
-        /* The runtime starts with the most that a program may have; at its program's coming the guest lowers that. */
-        FrameLimits limits = {
-                .cpu_ms = config->limits[CONFIG_LIMIT_CPU_MS].max + config->sandbox_boot_ms,
-                .file_bytes = config->limits[CONFIG_LIMIT_DISK_MB].fallback * 1024 * 1024,
-                .processes = (uint32_t) config->limits[CONFIG_LIMIT_PROCESSES].max,
-                .open_files = (uint32_t) config->sandbox_open_files,
-        };
         int r;
 
         (void) evidence;
@@ -136,7 +128,7 @@ static void on_ready(const Evidence *evidence, void *userdata) {
                 place_is_ready(place);
                 return;
         }
-        r = sandbox_warm_up(place->sandbox, &runtime->warm_arguments, runtime->entry, &limits);
+        r = sandbox_warm_up(place->sandbox, place->shelf->pool->config, runtime);
         if (r < 0)
                 place_fails(place, SANDBOX_E_DOCKER, strerror(-r));
 }

@@ -373,13 +373,20 @@ int sandbox_new(const SandboxContext *context, const TemplateInput *input, const
         return 0;
 }
 
-int sandbox_warm_up(Sandbox *sandbox, const ConfigWords *arguments, const char *entry, const FrameLimits *limits) {
+int sandbox_warm_up(Sandbox *sandbox, const Config *config, const ConfigRuntime *runtime) {
+        /* The runtime starts with the most that a program may have; at its program's coming the guest lowers that. */
+        FrameLimits limits = {
+                .cpu_ms = config->limits[CONFIG_LIMIT_CPU_MS].max + config->sandbox_boot_ms,
+                .file_bytes = config->limits[CONFIG_LIMIT_DISK_MB].fallback * 1024 * 1024,
+                .processes = (uint32_t) config->limits[CONFIG_LIMIT_PROCESSES].max,
+                .open_files = (uint32_t) config->sandbox_open_files,
+        };
         Buffer frames = BUFFER_INIT(WARM_UP_MAX);
         int r;
 
         if (sandbox->state != SANDBOX_PROVEN)
                 return -EPROTO;
-        r = request_encode_warm_up(arguments, entry, limits, &frames);
+        r = request_encode_warm_up(&runtime->warm_arguments, runtime->entry, &limits, &frames);
         if (r >= 0)
                 r = docker_attach_write(sandbox->attach, frames.data, frames.size);
         buffer_deinit(&frames);
@@ -397,6 +404,10 @@ void sandbox_adopt(Sandbox *sandbox, const SandboxHandlers *handlers, void *user
 
 const Evidence *sandbox_evidence(const Sandbox *sandbox) {
         return &sandbox->evidence;
+}
+
+const char *sandbox_container_id(const Sandbox *sandbox) {
+        return sandbox->container_id;
 }
 
 int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files) {

@@ -59,15 +59,18 @@ Sandbox *sandbox_free(Sandbox *sandbox);
 
 DEFINE_CLEANUP(Sandbox *, sandbox_free)
 
-/* Has its runtime started, to wait for a program that begins with entry. Once, only after ready was called, and before
+/* Has the runtime started that it was made for, to wait for its program. Once, only after ready was called, and before
  * sandbox_run(), which is allowed again when warmed has been called. */
-int sandbox_warm_up(Sandbox *sandbox, const ConfigWords *arguments, const char *entry, const FrameLimits *limits);
+int sandbox_warm_up(Sandbox *sandbox, const Config *config, const ConfigRuntime *runtime);
 
 /* From now on it is another's: as if that one had made it and been told that it is ready. */
 void sandbox_adopt(Sandbox *sandbox, const SandboxHandlers *handlers, void *userdata);
 
 /* Of a sandbox that is ready. Belongs to it. */
 const Evidence *sandbox_evidence(const Sandbox *sandbox);
+
+/* Docker's id of the container of a sandbox that is ready. Belongs to it. */
+const char *sandbox_container_id(const Sandbox *sandbox);
 
 /* Sends the program. Once, and only after ready was called: -EPROTO otherwise. */
 int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files);

@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("BUILD", "build/release")).resolve()
 AGENT = BUILD / "tee-agent"
 TEE_RUN = BUILD / "tee-run"
+TEE_BENCH = BUILD / "tee-bench"
 TEST_DIR = (ROOT / os.environ.get("TEE_DEV_DIR", "build/test")).resolve()
 GUIDE = ROOT.parent / "shared" / "reference" / "gvisor-configuration-guide.md"
 
