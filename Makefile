@@ -54,15 +54,15 @@ objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
 # What apt has to bring for these goals. Goals that only compile say what is missing; the others install it.
 goals := $(or $(MAKECMDGOALS),all)
 for = $(if $(filter $(1),$(goals)),$(2))
-deps := build $(call for,run up check check-integration lint,run) \
-	$(call for,check check-unit check-integration lint,test) $(call for,check check-fuzz fuzz lint,fuzz) \
-	$(call for,lint,lint)
-installing := $(filter run up check check-% fuzz lint,$(goals))
+deps := build $(call for,run up check check-integration bench lint,run) \
+	$(call for,check check-unit check-integration bench lint,test) $(call for,check check-fuzz fuzz lint,fuzz) \
+	$(call for,check check-integration bench,bench) $(call for,lint,lint)
+installing := $(filter run up check check-% fuzz bench lint,$(goals))
 
 # ---- Targets
 
-.PHONY: all help build deps run up down check check-unit check-fuzz check-integration fuzz asan lint install uninstall \
-	clean distclean
+.PHONY: all help build deps run up down check check-unit check-fuzz check-integration fuzz asan bench lint install \
+	uninstall clean distclean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -97,6 +97,9 @@ fuzz: ## the fuzzers for longer: make fuzz SECONDS=600
 
 asan: ## every test, on a build with ASan and UBSan
 	@$(MAKE) check SANITIZE=1
+
+bench: all ## measure what docs/PERFORMANCE.md promises; table here, JSON and chart in build/bench (20 minutes)
+	@BUILD=$(B) tests/bench/run
 
 lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
 	@tests/dev/lint $(language) $(includes_of_tests) $(package_cflags)

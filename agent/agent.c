@@ -267,11 +267,19 @@ static int set_out_of_memory(Refusal *ret_refusal) {
         return refusal_set(ret_refusal, 503, "out_of_memory", NULL, NULL, "the agent has no memory for this now");
 }
 
+/* Nobody waits longer for a sandbox than for the program. */
+static uint64_t longest_wait_ms(const Config *config, const Request *request) {
+        uint64_t wall_ms = request->limits[CONFIG_LIMIT_WALL_MS];
+
+        return wall_ms < config->queue_ms ? wall_ms : config->queue_ms;
+}
+
 /* Everything that can refuse a request before it becomes an execution, from the request itself to the queue. */
 static int admit(Agent *agent, HttpExchange *exchange, Refusal *ret_refusal) {
         CLEANUP(request_freep) Request *request = NULL;
         const Buffer *body = http_exchange_body(exchange);
         bool streaming = false;
+        uint64_t wait_ms;
         Job *job;
         int r;
 
@@ -288,11 +296,12 @@ static int admit(Agent *agent, HttpExchange *exchange, Refusal *ret_refusal) {
         if (gate_verdict(agent->gate).state == GATE_SHUT && !gate_admit(agent->gate, request->runtime, ret_refusal))
                 return -EINVAL;
 
+        wait_ms = longest_wait_ms(agent->config, request);
         if (job_new(agent->event, exchange, request, streaming, on_job_ended, agent, &job) < 0)
                 return set_out_of_memory(ret_refusal);
         request = NULL;
         r = admission_add(agent->admission, job_execution(job), agent->config->queue_length + free_places(agent),
-                          agent->config->queue_ms, ret_refusal);
+                          wait_ms, ret_refusal);
         if (r < 0) {
                 job_free(job);
                 return r == -ENOMEM ? set_out_of_memory(ret_refusal) : r;

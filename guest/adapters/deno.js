@@ -55,6 +55,17 @@
       mark(name, options = {}) {
         return mark.call(this, name, { startTime: now.call(this) - offset, ...options });
       },
+      measure(name, start, end) { // without an end, it is now
+        const isNow = end === undefined;
+        if (start === null || typeof start !== "object" || Object.keys(start).length === 0) {
+          const from = start === undefined || typeof start === "object" ? 0 : String(start);
+          return measure.call(this, name, { start: from, end: isNow ? now.call(this) - offset : String(end) });
+        }
+        if (!isNow || start.start === undefined || start.end !== undefined || start.duration !== undefined) {
+          return measure.call(this, name, start, end);
+        }
+        return measure.call(this, name, { ...start, end: now.call(this) - offset });
+      },
       toJSON() {
         return { ...toJSON.call(this), timeOrigin: origin.call(this) + offset };
       },

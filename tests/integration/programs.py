@@ -48,6 +48,13 @@ PROGRAMS = {
     "event_target": "const t = new EventTarget(); t.addEventListener('x', (e) => console.log(e.type)); t.dispatchEvent(new Event('x'))",
     "abort": "const c = new AbortController(); c.signal.onabort = () => console.log(c.signal.aborted); c.abort()",
     "message_channel": "const { port1, port2 } = new MessageChannel(); port2.onmessage = (e) => { console.log(e.data); port2.close() }; port1.postMessage([1])",
+    "performance_measures": "const p = performance; p.mark('a'); p.mark('b'); const small = (m) => m.duration >= 0 && m.duration < 5000;"
+                            "console.log(small(p.measure('1')), p.measure('1').startTime, small(p.measure('2', 'a')), small(p.measure('3', 'a', 'b')),"
+                            "small(p.measure('4', { start: 1 })), p.measure('5', { start: 1, end: 3 }).duration, p.measure('6', { start: 1, duration: 2 }).duration,"
+                            "p.measure('7', { end: 4, detail: 'd' }).detail, small(p.measure('8', {})), small(p.measure('9', undefined, 'b')));"
+                            "for (const wrong of [['w', 'nomark'], ['w', { detail: 1 }], ['w', { start: 1 }, 'b'], ['w', { start: 1, end: 2, duration: 3 }]])"
+                            "  try { p.measure(...wrong); console.log('fine') } catch (e) { console.log(e.name, e.message) }",
+    "process_is_young": "import process from 'node:process'; console.log(process.uptime() < 5, process.hrtime().length)",
     "performance_begins_anew": "console.log(performance.now() < 5000, Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1000,"
                                "performance.mark('m').startTime <= performance.now(), performance.toJSON())"
                                .replace(", performance.toJSON()", ", Object.keys(performance.toJSON())"),

@@ -518,6 +518,14 @@ class Queue(AgentTestCase):
         self.assertLess(time.monotonic() - begun, patience(3))
         self.assertEqual(first.result()["status"], "wall_limit")
 
+    def test_nobody_waits_longer_for_a_sandbox_than_for_the_program(self):
+        first = self.agent.start_run("sh", "tail -f /dev/null", limits={"wall_ms": 3000})
+        self.agent.wait_running()
+        answer = self.agent.post(dict(program(), limits={"wall_ms": 100}))
+        self.assert_refusal(answer, 503, "queue_timeout")
+        self.assertIn("within 100 ms", answer.error["message"])
+        self.assertEqual(first.result()["status"], "wall_limit")
+
     def test_client_that_leaves_gives_its_place_in_the_queue_back(self):
         first = self.agent.start_run("sh", "tail -f /dev/null", limits={"wall_ms": 3000})
         self.agent.wait_running()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sandbox that stood ready: its program can't tell, its result is that of a plain run, and it is used once."""
 
+import os
 import re
+import shutil
 import time
 
 import harness
@@ -70,6 +72,13 @@ class Warm(WarmTestCase):
     def test_one_that_was_taken_is_replaced(self):
         self.run_warm("console.log(1)")
         self.wait_ready(2)
+
+    def test_the_time_of_waiting_is_not_the_programs(self):
+        self.wait_ready(2)
+        time.sleep(2.5)
+        result = self.run_warm("import process from 'node:process'; console.log(performance.now() < 1500,"
+                               "performance.measure('m').duration < 1500, process.uptime() < 1.5)")
+        self.assertEqual(result["stdout"], "true true true\n")
 
     def test_clock_is_the_hosts(self):
         self.assertEqual(self.run_warm("console.log(Math.abs(Date.now() - Number(Deno.args[0])) < 60000)",
@@ -158,6 +167,59 @@ class Comings(WarmTestCase):
         self.agent.configure(self.changes)
         self.agent.reload()
         self.wait_ready(2)
+
+    def container_ids(self):
+        return {one["Id"] for one in docker().containers(self.agent.instance)}
+
+    def test_another_image_replaces_them(self):
+        name = "tee-test-warm"
+
+        def take_out():
+            self.restore()
+            self.wait_ready(2)
+            self.wait_containers(2)
+            docker().untag(name)
+
+        self.addCleanup(take_out)
+        docker().tag(harness.IMAGE_DENO, name)
+        self.agent.configure({"runtimes": {"warm": dict(harness.warm_deno(warm=2, creating=2), image=name)}})
+        self.agent.reload()
+        self.wait_ready(2)
+        before = self.container_ids()
+        container = docker().create(harness.IMAGE_DENO, {})
+        image = docker().call("POST", f"/commit?container={container}&repo={name}&tag=latest", {}).json["Id"]
+        docker().remove(container)
+        wait_for("others", lambda: self.pool()["ready"] == 2 and not before & self.container_ids(), 30)
+        self.assertEqual({docker().inspect(one)["Image"] for one in self.container_ids()}, {image})
+        self.run_warm("console.log(1)")
+
+    def test_another_binary_of_the_oci_runtime_replaces_them(self):
+        runsc = docker().oci_runtimes()["runsc"]
+        copy = self.agent.folder / "runsc"
+
+        def put():
+            shutil.copy2(shutil.which(runsc["path"]), f"{copy}.new")
+            os.rename(f"{copy}.new", copy)
+
+        def take_out():
+            self.restore()
+            self.wait_ready(2)
+            docker().register("tee-copy", None)
+            docker().reload()
+
+        put()
+        self.addCleanup(take_out)
+        docker().register("tee-copy", dict(runsc, path=str(copy)))
+        docker().reload()
+        wait_for("the OCI runtime tee-copy", lambda: "tee-copy" in docker().oci_runtimes())
+        self.agent.configure(dict(self.changes, gvisor={"oci_runtime": "tee-copy"}))
+        self.agent.reload()
+        self.wait_ready(2)
+        before = self.container_ids()
+        put()
+        result = self.agent.run("warm", "console.log(1)")
+        self.assertEqual((result["stdout"], result["sandbox"]["warm"]), ("1\n", False))
+        wait_for("others", lambda: self.pool()["ready"] == 2 and not before & self.container_ids(), 30)
 
     def test_adapter_that_is_not_there_makes_the_pool_fail_and_the_runtime_work(self):
         broken = dict(harness.warm_deno(warm=1), warm_arguments=["--preload=/no/such/adapter.js"])
