@@ -46,7 +46,7 @@ agent := $(filter-out agent/main.c,$(wildcard agent/*.c))
 client := $(filter-out client/tee-%.c,$(wildcard client/*.c))
 guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
 unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
-programs := $(addprefix $(B)/,tee-agent tee-run tee-bench tee-guest)
+programs := $(addprefix $(B)/,tee-agent tee-run tee-bench tee-guest keep-memory.so)
 unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
@@ -107,8 +107,8 @@ lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
 install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.conf that is there
 	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run $(B)/tee-bench
 	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent installer/tee-install
-	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest
-	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.js
+	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest $(B)/keep-memory.so
+	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.ts
 	install -d $(DESTDIR)$(libdir)/systemd/system
 	for unit in $(units); do \
 		sed -e 's|@SBINDIR@|$(sbindir)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' units/$$unit \
@@ -122,7 +122,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 
 uninstall: ## the reverse of install; leaves tee.conf
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run tee-bench) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/adapters/deno.js sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/keep-memory.so tee/adapters/deno.ts sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
 	rm -f $(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(units))
 	rm -rf $(DESTDIR)$(docdir)
 	-rmdir $(DESTDIR)$(libdir)/tee/adapters $(DESTDIR)$(libdir)/tee
@@ -194,6 +194,12 @@ $(B)/tee-run $(B)/tee-bench: $(B)/%: $(B)/obj/client/%.o $(B)/client.a $(B)/libt
 $(B)/tee-guest: $(call objects,$(B)/static,guest/main.c $(guest) lib/frame.c)
 	$(call say,link,$@)
 	$(Q)$(CC) $(CFLAGS) -static-pie $(linking) $(LDFLAGS) -o $@ $^
+
+# Goes into an image, beside the guest.
+$(B)/keep-memory.so: guest/adapters/keep-memory.c Makefile | deps
+	$(call say,link,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(language) $(warnings) $(hardening) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -nostdlib $(linking) $(LDFLAGS) -o $@ $<
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/unit.a $(call archives,$(B))
 	$(call say,link,$@)

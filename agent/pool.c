@@ -12,6 +12,7 @@
 #include <systemd/sd-id128.h>
 
 #define PAUSE_FIRST_USEC (USEC_PER_SEC / 2)
+#define YIELD_USEC (USEC_PER_SEC / 10)
 #define PAUSE_DOUBLINGS 6U /* up to 32 s */
 
 typedef struct Place Place;
@@ -24,7 +25,8 @@ typedef struct Shelf {
         unsigned failures;
         sd_event_source *timer; /* the end of a pause, or of being idle */
         uint64_t pause_until_usec;
-        uint64_t asked_usec; /* when it was last asked for a sandbox */
+        uint64_t asked_usec;       /* when it was last asked for a sandbox */
+        uint64_t short_since_usec; /* one is missing; 0 while none is */
 } Shelf;
 
 struct Place {
@@ -280,6 +282,16 @@ static bool is_idle(Shelf *shelf) {
         return false;
 }
 
+/* Making a sandbox takes the processors from the programs that run; most of those end sooner than they would notice. */
+static bool yields(Shelf *shelf, size_t in_use) {
+        if (shelf->short_since_usec == 0)
+                shelf->short_since_usec = now_usec();
+        if (in_use == 0 || now_usec() >= shelf->short_since_usec + YIELD_USEC)
+                return false;
+        (void) shelf_wake_at(shelf, shelf->short_since_usec + YIELD_USEC);
+        return true;
+}
+
 void pool_fill(Pool *pool, size_t index, const SandboxContext *context, const char *image_id, size_t in_use) {
         Shelf *shelf = &pool->shelves[index];
         const ConfigPool *settings = &shelf->runtime->pool;
@@ -298,6 +310,12 @@ void pool_fill(Pool *pool, size_t index, const SandboxContext *context, const ch
         if (!shelf->image_id)
                 shelf->image_id = strdup(image_id);
         counts = shelf_counts(shelf);
+        if (counts.ready + counts.creating >= settings->warm) {
+                shelf->short_since_usec = 0;
+                return;
+        }
+        if (yields(shelf, in_use))
+                return;
         while (shelf->image_id && counts.creating < settings->creating &&
                counts.ready + counts.creating < settings->warm &&
                counts.ready + counts.creating + in_use < settings->max) {

@@ -74,8 +74,7 @@ int channel_flush(Channel *channel) {
 }
 
 int channel_receive(Channel *channel, FrameHandler handler, void *userdata) {
-        uint8_t bytes[FRAME_PAYLOAD_MAX];
-        ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+        ssize_t n = read(STDIN_FILENO, channel->in, sizeof(channel->in));
 
         if (n < 0)
                 return errno == EINTR || errno == EAGAIN ? 0 : -errno;
@@ -83,5 +82,5 @@ int channel_receive(Channel *channel, FrameHandler handler, void *userdata) {
                 return CHANNEL_E_GONE;
         if (!handler)
                 return 0;
-        return frame_reader_feed(&channel->reader, bytes, (size_t) n, handler, userdata);
+        return frame_reader_feed(&channel->reader, channel->in, (size_t) n, handler, userdata);
 }

@@ -14,6 +14,8 @@
 
 typedef struct Channel {
         FrameReader reader;
+        /* Not on the stack: fresh pages are dear under gVisor, and these have been touched before the program comes. */
+        uint8_t in[FRAME_PAYLOAD_MAX];
         uint8_t out[FRAME_HEADER_SIZE + FRAME_PAYLOAD_MAX];
         size_t out_begin; /* what is not yet written of the frame in out */
         size_t out_end;

@@ -268,7 +268,7 @@ static int warm_handle(Guest *guest) {
                 if (guest->state != GUEST_RUNNING || guest->program.ended)
                         return 0;
                 r = program_ended(&guest->program, code);
-                return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "kill") : 0;
+                return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "what the program has printed") : 0;
         default:
                 return 0;
         }
@@ -282,13 +282,13 @@ static int frames_receive(Guest *guest) {
 }
 
 /* Passes on once what one of the pipes holds; closes it at its end. Once nothing is alive, an empty pipe is at its end,
- * whoever may still hold it. */
-static int output_pump(Guest *guest, int *fd, FrameType type, uint64_t *bytes) {
+ * whoever may still hold it; of a program that lingers, the end is what it had printed at its own. */
+static int output_pump(Guest *guest, int *fd, FrameType type, uint64_t *bytes, size_t *left) {
+        size_t pass, most = guest->program.lingers && *left < FRAME_PAYLOAD_MAX ? *left : FRAME_PAYLOAD_MAX;
         ssize_t n;
-        size_t pass;
         int r = 0;
 
-        n = read(*fd, channel_payload(&guest->channel), FRAME_PAYLOAD_MAX);
+        n = most > 0 ? read(*fd, channel_payload(&guest->channel), most) : 0;
         if (n < 0 && (errno == EINTR || (errno == EAGAIN && guest->state == GUEST_RUNNING)))
                 return 0;
         if (n <= 0) {
@@ -297,6 +297,8 @@ static int output_pump(Guest *guest, int *fd, FrameType type, uint64_t *bytes) {
                 return 0;
         }
 
+        if (guest->program.lingers)
+                *left -= (size_t) n;
         *bytes += (uint64_t) n;
         pass = (uint64_t) n < guest->output_left ? (size_t) n : (size_t) guest->output_left;
         guest->output_left -= pass;
@@ -308,18 +310,24 @@ static int output_pump(Guest *guest, int *fd, FrameType type, uint64_t *bytes) {
 }
 
 static int stdout_pump(Guest *guest) {
-        return output_pump(guest, &guest->program.stdout_fd, FRAME_STDOUT, &guest->report.stdout_bytes);
+        return output_pump(guest, &guest->program.stdout_fd, FRAME_STDOUT, &guest->report.stdout_bytes,
+                           &guest->program.stdout_left);
 }
 
 static int stderr_pump(Guest *guest) {
-        return output_pump(guest, &guest->program.stderr_fd, FRAME_STDERR, &guest->report.stderr_bytes);
+        return output_pump(guest, &guest->program.stderr_fd, FRAME_STDERR, &guest->report.stderr_bytes,
+                           &guest->program.stderr_left);
 }
 
+/* What lingers is killed behind the report, because that takes longer than the report itself. */
 static int exit_send(Guest *guest) {
+        int r;
+
         program_report(&guest->program, &guest->report);
         frame_exit_encode(channel_payload(&guest->channel), &guest->report);
         guest->state = GUEST_DONE;
-        return channel_send(&guest->channel, FRAME_EXIT, FRAME_EXIT_SIZE);
+        r = channel_send(&guest->channel, FRAME_EXIT, FRAME_EXIT_SIZE);
+        return r == 0 && guest->program.lingers ? program_kill() : r;
 }
 
 static int fault_send(Guest *guest) {

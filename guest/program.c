@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -285,13 +286,28 @@ static uint64_t resident_bytes_now(const Program *program) {
         return second ? (uint64_t) strtoul(second + 1, NULL, 10) * (uint64_t) sysconf(_SC_PAGESIZE) : 0;
 }
 
+static int bytes_in(int fd, size_t *ret_bytes) {
+        int bytes = 0;
+
+        if (fd >= 0 && ioctl(fd, FIONREAD, &bytes) < 0)
+                return -errno;
+        *ret_bytes = (size_t) bytes;
+        return 0;
+}
+
 int program_ended(Program *program, uint8_t code) {
+        int r = bytes_in(program->stdout_fd, &program->stdout_left);
+
+        if (r >= 0)
+                r = bytes_in(program->stderr_fd, &program->stderr_left);
+        if (r < 0)
+                return r;
         program->ended = program->lingers = true;
         program->wait_status = W_EXITCODE(code, 0);
         program->end_usec = monotonic_usec();
         program->cpu_usec += cpu_usec_now(program);
         program->memory_peak_bytes = resident_bytes_now(program);
-        return program_kill();
+        return 0;
 }
 
 void program_forget(Program *program) {

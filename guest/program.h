@@ -17,7 +17,8 @@
 typedef struct Program {
         pid_t pid; /* 0: not started */
         bool ended;
-        bool lingers; /* its process may still be there: program_ended() */
+        bool lingers;                    /* its processes may still be there: program_ended() */
+        size_t stdout_left, stderr_left; /* of one that lingers: what it had printed and is still in the pipes */
         int wait_status;
         uint64_t start_usec;
         uint64_t end_usec;
@@ -38,8 +39,8 @@ int program_start(Program *program, const Command *command, const FrameLimits *l
  * from here. Returns 0, or a negative errno; the runtime has to be ended then. */
 int program_give(Program *program, const FrameLimits *limits, const Identity *identity);
 
-/* The program has ended with this exit code, though its process has not: what that used is read now, and it is killed.
- * Returns 0 or a negative errno. */
+/* The program has ended with this exit code, though its processes have not: what it used and how much it has printed is
+ * read now. They are to be killed. Returns 0 or a negative errno. */
 int program_ended(Program *program, uint8_t code);
 
 /* Forgets what has been ended by program_end(), so that another can be started. Its pipes are closed. */

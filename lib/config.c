@@ -83,12 +83,13 @@ static const char *const default_deno_command[] = {
         "--no-config",
         "--no-lock",
         "--cached-only",
+        "--no-code-cache",
         "--allow-read=/work,/tmp",
         "--allow-write=/work,/tmp",
         "--allow-env",
 };
 
-static const char *const default_deno_warm_arguments[] = {"--preload=/usr/lib/tee/adapter.js"};
+static const char *const default_deno_warm_arguments[] = {"--preload=/usr/lib/tee/adapter.ts"};
 
 /* Of runtimes.NAME.pool; offsets are those of ConfigPool. */
 static const IntegerSetting pool_settings[] = {

@@ -44,11 +44,11 @@ struct Sandbox {
         bool started; /* Docker has answered the start call */
         bool channel_ended;
         DockerStream stream;
-        FrameReader frames;
         bool feeding;  /* bytes are being parsed: */
         bool released; /* a handler that frees the sandbox then only sets this */
         SandboxHandlers handlers;
         void *userdata;
+        FrameReader frames; /* last, because it is large and need not be cleared: pages that hold nothing take none */
 };
 
 #define DEATH_MS 1000U
@@ -353,11 +353,12 @@ static int sandbox_init(Sandbox *sandbox, const SandboxContext *context, const T
 
 int sandbox_new(const SandboxContext *context, const TemplateInput *input, const SandboxHandlers *handlers,
                 void *userdata, Sandbox **ret_sandbox) {
-        CLEANUP(sandbox_freep) Sandbox *sandbox = calloc(1, sizeof(*sandbox));
+        CLEANUP(sandbox_freep) Sandbox *sandbox = malloc(sizeof(*sandbox));
         int r;
 
         if (!sandbox)
                 return -ENOMEM;
+        memset(sandbox, 0, offsetof(Sandbox, frames));
         sandbox->state = SANDBOX_CREATING;
         sandbox->event = sd_event_ref(context->event);
         sandbox->docker = context->docker;

@@ -91,8 +91,8 @@ class Places:
         self.options = shipped_deno_command()[1:]
 
     def bare(self):
-        words = [self.deno, *permitted(self.options, self.folder), self.program]
-        return Command(words, dict(os.environ, DENO_DIR=str(self.cache), NO_COLOR="1"))
+        """As anybody types it, with the caches that it has then."""
+        return Command([self.deno, "run", self.program], dict(os.environ, DENO_DIR=str(self.cache), NO_COLOR="1"))
 
     def bwrap(self):
         """The namespaces that a careful person would type."""

@@ -54,7 +54,7 @@ def base_configuration(instance):
 def warm_deno(**pool):
     """The runtime deno with sandboxes that stand ready."""
     return {"image": IMAGE_DENO, "entry": "main.ts", "command": shipped_deno_command(),
-            "warm_arguments": ["--preload=/usr/lib/tee/adapter.js"], "pool": pool}
+            "warm_arguments": ["--preload=/usr/lib/tee/adapter.ts"], "pool": pool}
 
 
 def merged(base, changes):

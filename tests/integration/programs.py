@@ -123,7 +123,7 @@ PROGRAMS = {
     "run": "new Deno.Command('/bin/sh').outputSync()",
     "ffi": "Deno.dlopen('/lib/x.so', {})",
     "reads_outside": "Deno.readTextFileSync('/etc/passwd')",
-    "reads_outside_caught": "try { Deno.readTextFileSync('/usr/lib/tee/adapter.js') } catch (e) { console.log((e as Error).name) }",
+    "reads_outside_caught": "try { Deno.readTextFileSync('/usr/lib/tee/adapter.ts') } catch (e) { console.log((e as Error).name) }",
     "writes_outside": "Deno.writeTextFileSync('/usr/x', 'x')",
     "permissions": "for (const name of ['read', 'write', 'net', 'env', 'run', 'sys', 'ffi'] as const) console.log(name, (await Deno.permissions.query({ name })).state)",
     "host_name": "Deno.hostname()",

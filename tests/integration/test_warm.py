@@ -222,13 +222,13 @@ class Comings(WarmTestCase):
         wait_for("others", lambda: self.pool()["ready"] == 2 and not before & self.container_ids(), 30)
 
     def test_adapter_that_is_not_there_makes_the_pool_fail_and_the_runtime_work(self):
-        broken = dict(harness.warm_deno(warm=1), warm_arguments=["--preload=/no/such/adapter.js"])
+        broken = dict(harness.warm_deno(warm=1), warm_arguments=["--preload=/no/such/adapter.ts"])
         self.agent.configure({"runtimes": {"warm": broken}})
         self.agent.reload()
         wait_for("failures", lambda: self.pool()["failures"] >= 2, 30)
         result = self.agent.run("warm", "console.log(1)")
         self.assertEqual((result["stdout"], result["sandbox"]["warm"]), ("1\n", False))
-        self.assertIn("/no/such/adapter.js", self.agent.log_text())
+        self.assertIn("/no/such/adapter.ts", self.agent.log_text())
 
 
 class Forgery(WarmTestCase):

@@ -12,16 +12,29 @@
   const { close, readSync, writeSync } = Deno.FsFile.prototype; // a program may put others in their place
   const input = Deno.openSync("/tmp/.tee-in"), output = Deno.openSync("/tmp/.tee-out", { write: true });
   const decoder = new TextDecoder();
+  const { wait } = Atomics, never = new Int32Array(new SharedArrayBuffer(4));
   const getExitCode = Object.getOwnPropertyDescriptor(Deno, "exitCode").get;
 
   // Read by Deno once, at its start: with one of these the program needs a start of its own.
   const startup = /^(DENO_|NODE_|V8_|OTEL_|RUST_|LD_|LC_|LANG|NO_COLOR=|FORCE_COLOR=|COLORTERM=|TERM=|TZ)/;
 
-  function say(...bytes) {
+  // What a small program does first, done once, so that its code is there and compiled. This file is TypeScript for the
+  // same reason.
+  async function warmUp() {
+    const ignore = () => {};
+    Deno.inspect({ warm: [1, "two"], up: new Map() });
+    Deno.stdout.writeSync(new Uint8Array(0));
+    Deno.addSignalListener("SIGUSR2", ignore);
+    Deno.removeSignalListener("SIGUSR2", ignore);
+    dispatchEvent(new Event("tee-warm"));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
+  function say(...bytes: number[]) {
     writeSync.call(output, new Uint8Array(bytes));
   }
 
-  function take(size) {
+  function take(size: number) {
     const bytes = new Uint8Array(size);
     for (let have = 0; have < size;) have += readSync.call(input, bytes.subarray(have));
     return bytes;
@@ -40,11 +53,12 @@
     return { args: texts(), env: texts() };
   }
 
-  function restartClock() {
+  // Prepared early; the clock begins anew when what is returned is called.
+  function prepareClock() {
     const { prototype } = Performance;
     const { now, mark, measure, toJSON } = prototype;
     const origin = Object.getOwnPropertyDescriptor(prototype, "timeOrigin").get;
-    const offset = now.call(performance);
+    let offset = 0;
     const methods = {
       now() {
         return now.call(this) - offset;
@@ -74,6 +88,7 @@
       const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
       Object.defineProperty(prototype, key, get ? { ...descriptor, get } : { ...descriptor, value });
     }
+    return () => offset = now.call(performance);
   }
 
   // Called for by Deno behind all listeners of "unload". Where there are listeners of "exit", they stay alone with it, so
@@ -83,6 +98,7 @@
     const tell = () => {
       dispatch?.call(internals);
       say(0x45, getExitCode.call(Deno)); // E
+      wait(never, 0, 0, 1000); // the guest ends this process, and what is left to do here would only delay it
     };
     Object.defineProperty(internals, "dispatchProcessExitEvent", {
       configurable: true,
@@ -92,8 +108,9 @@
     });
   }
 
-  await import("data:application/typescript,const%20n%3A%20number%20%3D%201%3Bexport%20default%20n");
-  Deno.inspect({ warm: [1, "two"], up: new Map() });
+  const restartClock = prepareClock();
+  tellTheEnd();
+  await warmUp();
 
   say(0x52); // R
   const { args, env } = takeMessage();
@@ -108,5 +125,4 @@
   Deno.args.push(...args);
   close.call(input);
   restartClock();
-  tellTheEnd();
 }
