@@ -127,8 +127,11 @@ static void fill_pool(Agent *agent) {
         for (size_t i = 0; i < config->runtimes_size; i++) {
                 SandboxContext context = gate_sandbox_context(agent->gate);
                 Refusal refusal = {0};
-                const char *image_id = gate_admit(agent->gate, config->runtimes[i].name, &refusal);
+                const char *image_id;
 
+                if (config->runtimes[i].pool.warm == 0)
+                        continue;
+                image_id = gate_admit(agent->gate, config->runtimes[i].name, &refusal);
                 refusal_deinit(&refusal);
                 if (image_id)
                         pool_fill(agent->pool, i, &context, image_id, in_use(agent, &config->runtimes[i]));
@@ -330,7 +333,9 @@ static void handle_health(HttpExchange *exchange, void *userdata) {
         Refusal refusal = {0};
 
         if (verdict.state == GATE_OPEN && !agent->draining) {
-                http_exchange_answer(exchange, 200, status_health_to_json(agent->config));
+                StatusInput input = status_input(agent);
+
+                http_exchange_answer(exchange, 200, status_health_to_json(&input));
                 return;
         }
         if (agent->draining)

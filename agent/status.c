@@ -99,8 +99,28 @@ char *status_to_json(const StatusInput *input) {
         return cJSON_PrintUnformatted(status);
 }
 
-char *status_health_to_json(const Config *config) {
-        return text_format("{\"gate\":\"open\",\"gvisor\":%s}", config->gvisor_enabled ? "true" : "false");
+char *status_health_to_json(const StatusInput *input) {
+        CLEANUP_JSON cJSON *health = cJSON_CreateObject();
+        cJSON *failing;
+
+        if (!health || json_add(health, "gate", cJSON_CreateString("open")) < 0 ||
+            json_add(health, "gvisor", cJSON_CreateBool(input->config->gvisor_enabled)) < 0)
+                return NULL;
+        failing = cJSON_AddArrayToObject(health, "failing_pools");
+        if (!failing)
+                return NULL;
+        for (size_t i = 0; i < input->config->runtimes_size; i++) {
+                cJSON *name;
+
+                if (pool_counts(input->pool, i).failures == 0)
+                        continue;
+                name = cJSON_CreateString(input->config->runtimes[i].name);
+                if (!cJSON_AddItemToArray(failing, name)) {
+                        cJSON_Delete(name);
+                        return NULL;
+                }
+        }
+        return cJSON_PrintUnformatted(health);
 }
 
 char *status_line(const StatusInput *input) {

@@ -17,7 +17,7 @@ typedef struct StatusInput {
 char *status_to_json(const StatusInput *input);
 
 /* The body of GET /healthz while the gate is open. */
-char *status_health_to_json(const Config *config);
+char *status_health_to_json(const StatusInput *input);
 
 /* One line for systemctl status (STATUS=), owned by the caller; NULL on ENOMEM. */
 char *status_line(const StatusInput *input);

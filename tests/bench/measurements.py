@@ -30,7 +30,7 @@ class Sizes:
 
 
 FULL = Sizes(rounds=40, bursts=15, load_seconds=15, crowd=32, executions=2000)
-QUICK = Sizes(rounds=2, bursts=1, load_seconds=1, crowd=3, executions=20)
+QUICK = Sizes(rounds=1, bursts=1, load_seconds=0.5, crowd=3, executions=40)
 
 
 def machine():
@@ -86,7 +86,7 @@ def wait_quiet(agent, count):
 # --- one program at a time ---
 
 
-def latency(sizes, _):
+def latency(sizes):
     """Each way in turn; before each, the pool is full and at rest."""
     place = Places()
     with agent_with("latency", warm=2, max=8, creating=1) as agent:
@@ -130,7 +130,7 @@ def hammer(calls, seconds):
     return sum(counts) / (time.monotonic() - begin)
 
 
-def load(sizes, _):
+def load(sizes):
     """Sustained: every program has a sandbox of its own, and none is left to be made afterwards."""
     place = Places()
     rates = {"tee": {}, "docker run, runsc": {}}
@@ -143,7 +143,7 @@ def load(sizes, _):
     return rates
 
 
-def burst(sizes, _):
+def burst(sizes):
     """As many requests at once as sandboxes stand ready, and a bare deno run before each burst."""
     place = Places()
     bare = place.bare()
@@ -205,7 +205,7 @@ def available_mb():
     return int(re.search(r"MemAvailable:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1)) / 1024
 
 
-def crowd(sizes, _):
+def crowd(sizes):
     """Many sandboxes that stand ready: what each takes, and what the agent takes for them."""
     with agent_with("crowd", warm=1, max=1, creating=1) as agent:
         wait_quiet(agent, 1)
@@ -226,14 +226,14 @@ def cpu_seconds(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def growth(sizes, _):
+def growth(sizes):
     """Is it as fast with many ready as with few? Both in turn, each alone on the machine."""
     times = {2: [], sizes.crowd: []}
     for _ in range(2):
         for warm, values in times.items():
             with agent_with("growth", warm=warm, max=sizes.crowd + 4, creating=2) as agent:
                 call = Http(agent, "warm", True)
-                for turn in range(sizes.rounds // 2 + 1):
+                for turn in range(-(-sizes.rounds // 2) + 1):
                     wait_quiet(agent, warm) if turn else wait_ready(agent, warm, 300)
                     took = timed(call)
                     if turn > 0:
@@ -241,7 +241,7 @@ def growth(sizes, _):
     return {str(warm): summary(values) for warm, values in times.items()}
 
 
-def long_run(sizes, _):
+def long_run(sizes):
     """One after the other, and how the agent's memory goes; its own CPU, for making the sandboxes, too."""
     with agent_with("long", max_running=8, warm=2, max=16, creating=2) as agent:
         calls = [Http(agent, "warm", None) for _ in range(4)]

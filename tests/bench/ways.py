@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -42,13 +43,20 @@ class Http:
         body = json.dumps({"runtime": runtime, "code": PROGRAM, **fields}).encode()
         self.request = (b"POST /v1/executions HTTP/1.1\r\nHost: tee\r\nContent-Type: application/json\r\n"
                         b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self.path = str(agent.socket)
         self.warm = warm
         self.result = None
+        self.connect()
+
+    def connect(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(120)
-        self.socket.connect(str(agent.socket))
+        self.socket.connect(self.path)
 
     def __call__(self):
+        if select.select([self.socket], [], [], 0)[0]:  # closed by the agent, having been idle for long
+            self.socket.close()
+            self.connect()
         self.socket.sendall(self.request)
         answer = b""
         while b"\r\n\r\n" not in answer:
@@ -67,9 +75,6 @@ class Http:
         if not data:
             raise AssertionError("the agent closed the connection")
         return data
-
-    def close(self):
-        self.socket.close()
 
 
 def permitted(words, folder):

@@ -404,7 +404,7 @@ class Disabled(AgentTestCase):
         self.assertEqual(result["stdout"].strip(), pathlib.Path("/proc/sys/kernel/osrelease").read_text().strip())
 
     def test_healthz_status_and_notification_say_it(self):
-        self.assertEqual(self.agent.get("/healthz").json, {"gate": "open", "gvisor": False})
+        self.assertEqual(self.agent.get("/healthz").json, {"gate": "open", "gvisor": False, "failing_pools": []})
         gvisor = self.agent.get("/v1/status").json["gvisor"]
         self.assertEqual((gvisor["enabled"], gvisor["oci_runtime"]), (False, "runc"))
         self.agent.wait_notified_matching("STATUS=.*(?i:gvisor).*DISABLED")

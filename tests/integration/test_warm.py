@@ -226,6 +226,7 @@ class Comings(WarmTestCase):
         self.agent.configure({"runtimes": {"warm": broken}})
         self.agent.reload()
         wait_for("failures", lambda: self.pool()["failures"] >= 2, 30)
+        self.assertEqual(self.agent.get("/healthz").json["failing_pools"], ["warm"])
         result = self.agent.run("warm", "console.log(1)")
         self.assertEqual((result["stdout"], result["sandbox"]["warm"]), ("1\n", False))
         self.assertIn("/no/such/adapter.ts", self.agent.log_text())
