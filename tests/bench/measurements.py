@@ -17,20 +17,20 @@ from harness import Agent, Background
 from places import wait_for
 from ways import Http, Places
 
-CLIENTS = (1, 2, 4, 8)
-
-
 @dataclasses.dataclass
 class Sizes:
     rounds: int  # of each way
-    bursts: int
+    bursts: int  # of each size
+    burst_sizes: tuple
+    clients: tuple  # how many at once
     load_seconds: float  # for each number of clients and each way
     crowd: int  # sandboxes that stand ready at once
     executions: int  # of the long run
 
 
-FULL = Sizes(rounds=40, bursts=15, load_seconds=15, crowd=32, executions=2000)
-QUICK = Sizes(rounds=1, bursts=1, load_seconds=0.5, crowd=3, executions=40)
+FULL = Sizes(rounds=40, bursts=15, burst_sizes=(2, 4, 8), clients=(1, 2, 4, 8), load_seconds=15, crowd=32,
+             executions=2000)
+QUICK = Sizes(rounds=1, bursts=1, burst_sizes=(2,), clients=(1, 2), load_seconds=0.5, crowd=3, executions=40)
 
 
 def machine():
@@ -134,7 +134,7 @@ def load(sizes):
     """Sustained: every program has a sandbox of its own, and none is left to be made afterwards."""
     place = Places()
     rates = {"tee": {}, "docker run, runsc": {}}
-    for clients in CLIENTS:
+    for clients in sizes.clients:
         with agent_with("load", max_running=8, warm=2, max=16, creating=2) as agent:
             calls = [Http(agent, "warm", None) for _ in range(clients)]
             wait_quiet(agent, 2)
@@ -148,7 +148,7 @@ def burst(sizes):
     place = Places()
     bare = place.bare()
     figures = {}
-    for warm in (2, 4, 8):
+    for warm in sizes.burst_sizes:
         slowest, alone = [], []
         with agent_with("burst", max_running=8, warm=warm, max=24, creating=1) as agent:
             calls = [Http(agent, "warm", True) for _ in range(warm)]

@@ -22,7 +22,7 @@ class Bench(unittest.TestCase):
         for way in figures["latency"]["ways"]:
             self.assertIn(f"| {way} ", text)
         goals = report.goals(figures)
-        self.assertEqual(len(goals), 12)
+        self.assertEqual(len(goals), 10)
         self.assertTrue(all(isinstance(reached, bool) for *_, reached in goals), goals)
         self.assertGreater(figures["crowd"]["sandbox_mb_mean"], 1)
         xml.etree.ElementTree.fromstring(report.chart(figures))
