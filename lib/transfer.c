@@ -207,7 +207,7 @@ int transport_new(sd_event *event, Transport **ret_transport) {
         if (r < 0)
                 return r;
 
-        /* All that is talked to is on unix sockets: without TLS, OpenSSL's tables stay on disk (3 MB). */
+        /* All that is talked to is on unix sockets: there is no TLS to set up. */
         if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK)
                 return -ENOMEM;
         transport->multi = curl_multi_init();
