@@ -116,7 +116,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	done
 	install -D -m 0644 units/tee-agent.sysusers $(DESTDIR)$(libdir)/sysusers.d/tee-agent.conf
 	install -D -m 0644 units/tee-agent.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/tee-agent.conf
-	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml) examples/hello.ts
+	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.svg) examples/hello.ts
 	install -d $(DESTDIR)$(SYSCONFDIR)/tee
 	test -e $(DESTDIR)$(SYSCONFDIR)/tee/tee.conf || install -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/tee conf/tee.conf
 
