@@ -101,11 +101,11 @@ class Places:
 
     def bwrap(self):
         """The namespaces that a careful person would type."""
-        inside = "/tmp/program"
+        inside, deno_inside = "/tmp/program", "/tmp/deno"
         return Command(["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/",
                         "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind", self.folder, inside,
-                        "--setenv", "DENO_DIR", "/tmp/cache", "--setenv", "NO_COLOR", "1", "--chdir", inside,
-                        self.deno, *permitted(self.options, inside), f"{inside}/main.ts"])
+                        "--ro-bind", self.deno, deno_inside, "--setenv", "DENO_DIR", "/tmp/cache", "--setenv", "NO_COLOR", "1", "--chdir", inside,
+                        deno_inside, *permitted(self.options, inside), f"{inside}/main.ts"])
 
     def docker_run(self, oci_runtime):
         return Command(["docker", "--host", f"unix://{docker().path}", "run", "--rm", "--runtime", oci_runtime,
