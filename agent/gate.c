@@ -8,14 +8,14 @@
  * nothing contradicts yet: each sandbox still proves its own kernel, so the gate is never the only guard. */
 
 #include "gate.h"
+#include "file-stamp.h"
+#include "images.h"
 #include "log.h"
 #include "registration.h"
 #include "version.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <systemd/sd-id128.h>
 
 #define RETRY_FIRST_USEC (USEC_PER_SEC / 2)
@@ -24,29 +24,10 @@
 #define EVENTS_LASTING_USEC (10 * USEC_PER_SEC)
 #define EVENTS_PAUSE_FIRST_USEC (2 * USEC_PER_SEC)
 #define EVENTS_PAUSE_LAST_USEC (60 * USEC_PER_SEC)
-#define DAEMON_JSON_MAX ((size_t) 1024 * 1024)
 #define PROBE_MEMORY_MB 128U
 #define PROBE_DISK_MB 1U
-
-/* A verdict that owns its words. */
-typedef struct Words {
-        const char *code; /* NULL: nothing against it */
-        char *reason;
-        char *remedy;
-} Words;
-
-typedef struct RuntimeImage {
-        char *id; /* NULL when not available */
-        Words words;
-} RuntimeImage;
-
-typedef struct BinaryStamp {
-        bool known;
-        dev_t device;
-        ino_t inode;
-        off_t size;
-        struct timespec changed;
-} BinaryStamp;
+#define LOOK_AT_DOCKER "journalctl -u docker"
+#define LOOK_AT_AGENT "journalctl -u tee-agent; it is tried again by itself"
 
 struct Gate {
         sd_event *event;
@@ -58,14 +39,14 @@ struct Gate {
         void *userdata;
 
         GateState state;
-        Words words;
+        Objection objection; /* of a shut one */
 
         /* of the check under way */
         bool checking;
         bool again;
         DockerCall *call;
-        size_t image_index;
         Sandbox *probe;
+        const ConfigRuntime *probed; /* its runtime */
         sd_event_source *timer; /* the next check: */
         uint64_t due_usec;      /* when, or 0 */
         bool distrusted;        /* the check under way does not count any more */
@@ -77,10 +58,9 @@ struct Gate {
         char *docker_version;
         char *host_release;
         char *binary_path;
-        BinaryStamp binary;
+        FileStamp binary;
         char *kernel;
-        RuntimeImage *images; /* as many as config->runtimes */
-        size_t images_size;
+        Images *images;
 
         DockerCall *events;
         uint64_t events_since_usec;
@@ -89,33 +69,6 @@ struct Gate {
 };
 
 static void step_ping(Gate *gate);
-
-/* ---- words ---- */
-
-static void words_deinit(Words *words) {
-        free(words->reason);
-        free(words->remedy);
-        *words = (Words){0};
-}
-
-/* reason and remedy are copied; a lack of memory leaves them out, never the code. */
-static void words_set(Words *words, const char *code, const char *reason, const char *remedy) {
-        words_deinit(words);
-        words->code = code;
-        words->reason = reason ? strdup(reason) : NULL;
-        text_clean(words->reason); /* Docker's words go to systemctl status, where a line feed has a meaning */
-        words->remedy = remedy ? strdup(remedy) : NULL;
-}
-
-static bool words_equal(const Words *words, const char *code, const char *reason) {
-        if (!words->code || !code)
-                return words->code == code;
-        return strcmp(words->code, code) == 0 && strcmp(words->reason ? words->reason : "", reason ? reason : "") == 0;
-}
-
-static GateVerdict words_verdict(GateState state, const Words *words) {
-        return (GateVerdict){.state = state, .code = words->code, .reason = words->reason, .remedy = words->remedy};
-}
 
 /* ---- verdicts ---- */
 
@@ -179,26 +132,16 @@ static void finish(Gate *gate) {
 }
 
 static void shut(Gate *gate, const char *code, const char *reason, const char *remedy) {
-        bool news = gate->state != GATE_SHUT || !words_equal(&gate->words, code, reason);
+        bool news = gate->state != GATE_SHUT || !objection_is(&gate->objection, code, reason);
 
         gate->state = GATE_SHUT;
-        words_set(&gate->words, code, reason, remedy);
+        objection_set(&gate->objection, code, reason, remedy);
         finish(gate);
         check_in(gate, gate->retry_usec);
         gate->retry_usec = gate->retry_usec >= RETRY_LAST_USEC / 2 ? RETRY_LAST_USEC : gate->retry_usec * 2;
-        if (news) {
-                log_line(LOG_ERR, "The gate is shut (%s): %s%s%s", code, reason ? reason : "",
-                         remedy ? ". Remedy: " : "", remedy ? remedy : "");
-        }
+        if (news)
+                log_line(LOG_ERR, "The gate is shut (%s): %s. Remedy: %s", code, reason ? reason : "", remedy);
         gate->changed(gate->userdata);
-}
-
-/* False when Docker could not tell about an image: that one is asked for again. */
-static bool all_images_are_known(const Gate *gate) {
-        for (size_t i = 0; i < gate->images_size; i++)
-                if (gate->images[i].words.code && strcmp(gate->images[i].words.code, "docker_error") == 0)
-                        return false;
-        return true;
 }
 
 static void open_gate(Gate *gate) {
@@ -210,9 +153,9 @@ static void open_gate(Gate *gate) {
         }
         gate->state = GATE_OPEN;
         gate->retry_usec = RETRY_FIRST_USEC;
-        words_deinit(&gate->words);
+        objection_deinit(&gate->objection);
         finish(gate);
-        if (!all_images_are_known(gate))
+        if (!images_are_known(gate->images))
                 check_in(gate, RETRY_LAST_USEC);
         if (news && gate->config->gvisor_enabled) {
                 log_line(LOG_INFO, "✓ gVisor sandboxing: ENABLED");
@@ -230,37 +173,11 @@ static void shut_after_reply(Gate *gate, const DockerReply *reply) {
                 shut(gate, "docker_unreachable", reply->message,
                      "systemctl start docker; the user tee must be in the group docker");
         else
-                shut(gate, "docker_error", reply->message, "journalctl -u docker");
+                shut(gate, "docker_error", reply->message, LOOK_AT_DOCKER);
 }
 
 static void shut_after_errno(Gate *gate, int error) {
-        shut(gate, "docker_error", strerror(-error), NULL);
-}
-
-/* ---- the OCI runtime's binary ---- */
-
-static void binary_stamp(const char *path, BinaryStamp *ret) {
-        struct stat st;
-
-        *ret = (BinaryStamp){0};
-        if (!path || path[0] != '/' || stat(path, &st) < 0)
-                return; /* runc is registered without a path, and Docker may live elsewhere */
-        *ret = (BinaryStamp){
-                .known = true,
-                .device = st.st_dev,
-                .inode = st.st_ino,
-                .size = st.st_size,
-                .changed = st.st_ctim,
-        };
-}
-
-static bool binary_is_unchanged(const Gate *gate) {
-        BinaryStamp now;
-
-        binary_stamp(gate->binary_path, &now);
-        return now.known == gate->binary.known && now.device == gate->binary.device &&
-               now.inode == gate->binary.inode && now.size == gate->binary.size &&
-               now.changed.tv_sec == gate->binary.changed.tv_sec && now.changed.tv_nsec == gate->binary.changed.tv_nsec;
+        shut(gate, "docker_error", strerror(-error), LOOK_AT_AGENT);
 }
 
 /* ---- the probe ---- */
@@ -276,16 +193,17 @@ static void on_probe_ready(const Evidence *evidence, void *userdata) {
 static void on_probe_failed(const SandboxError *error, void *userdata) {
         Gate *gate = userdata;
         CLEANUP_FREE char *reason = text_format("the probe sandbox: %s", error->message ? error->message : "");
+        CLEANUP_FREE char *rebuild = text_format("tee-install --with-runtime %s", gate->probed->name);
 
         switch (error->failure) {
         case SANDBOX_E_NOT_GVISOR:
                 shut(gate, "not_gvisor", reason, "check what the OCI runtime is: docker info, /etc/docker/daemon.json");
                 break;
         case SANDBOX_E_GUEST_VERSION:
-                shut(gate, "guest_version_mismatch", reason, "tee-install --with-runtime NAME");
+                shut(gate, "guest_version_mismatch", reason, rebuild ? rebuild : "tee-install");
                 break;
         default:
-                shut(gate, "probe_failed", reason, "journalctl -u docker");
+                shut(gate, "probe_failed", reason, LOOK_AT_DOCKER);
         }
 }
 
@@ -300,15 +218,16 @@ static void on_probe_output(FrameType stream, const uint8_t *data, size_t size, 
 
 static void on_probe_exited(const FrameExit *report, void *userdata) {
         (void) report;
-        shut(userdata, "probe_failed", "the probe sandbox ended", NULL);
+        shut(userdata, "probe_failed", "the probe sandbox ended", LOOK_AT_DOCKER);
 }
 
-static const RuntimeImage *first_available(const Gate *gate, const ConfigRuntime **ret_runtime) {
-        for (size_t i = 0; i < gate->images_size; i++)
-                if (gate->images[i].id) {
-                        *ret_runtime = &gate->config->runtimes[i];
-                        return &gate->images[i];
-                }
+/* Any image will do: the kernel is the same in all of them. */
+static const char *choose_image(Gate *gate) {
+        for (size_t i = 0; i < gate->config->runtimes_size; i++) {
+                gate->probed = &gate->config->runtimes[i];
+                if (images_id(gate->images, i))
+                        return images_id(gate->images, i);
+        }
         return NULL;
 }
 
@@ -319,23 +238,24 @@ static void step_probe(Gate *gate) {
                 .exited = on_probe_exited,
                 .failed = on_probe_failed,
         };
-        const ConfigRuntime *runtime = NULL;
-        const RuntimeImage *image = first_available(gate, &runtime);
+        const char *image_id = choose_image(gate);
         SandboxContext context = gate_sandbox_context(gate);
         char name[SD_ID128_STRING_MAX];
         sd_id128_t id;
         int r;
 
-        if (!image) {
-                shut(gate, gate->images[0].words.code, gate->images[0].words.reason, gate->images[0].words.remedy);
+        if (!image_id) {
+                const Objection *objection = images_objection(gate->images, 0);
+
+                shut(gate, objection->code, objection->reason, objection->remedy);
                 return;
         }
         r = sd_id128_randomize(&id);
         if (r >= 0) {
                 TemplateInput input = {
                         .config = gate->config,
-                        .runtime = runtime,
-                        .image_id = image->id,
+                        .runtime = gate->probed,
+                        .image_id = image_id,
                         .instance = containers_instance(gate->containers),
                         .boot_id = gate->boot_id,
                         .execution_id = sd_id128_to_string(id, name),
@@ -360,7 +280,7 @@ static void on_swept(int error, const char *message, size_t found, void *userdat
                 return; /* the check that asked was given up */
         gate->sweeping = false;
         if (error < 0)
-                shut(gate, "docker_error", message, "journalctl -u docker");
+                shut(gate, "docker_error", message, LOOK_AT_DOCKER);
         else
                 step_probe(gate);
 }
@@ -380,99 +300,33 @@ static void step_sweep(Gate *gate) {
 
 /* ---- images ---- */
 
-static void step_image(Gate *gate);
-
-static void judge_image(RuntimeImage *image, const ConfigRuntime *runtime, const DockerReply *reply) {
-        const cJSON *labels = json_get_object(json_get_object(reply->json, "Config"), "Labels");
-        const char *id = json_get_string(reply->json, "Id");
-        const char *guest = json_get_string(labels, TEE_IMAGE_LABEL_GUEST);
-        CLEANUP_FREE char *remedy = text_format("tee-install --with-runtime %s", runtime->name);
-        CLEANUP_FREE char *reason = NULL;
-
-        if (reply->error == 0 && reply->status == 404) {
-                reason = text_format("runtime %s: Docker has no image %s", runtime->name, runtime->image);
-                words_set(&image->words, "image_missing", reason, remedy);
-        } else if (!docker_reply_ok(reply) || !id) {
-                words_set(&image->words, "docker_error", reply->message ? reply->message : "the image has no id",
-                          "journalctl -u docker");
-        } else if (!guest || strcmp(guest, TEE_VERSION) != 0) {
-                reason = text_format("runtime %s: the guest in image %s is of version %.32s, the agent of %s",
-                                     runtime->name, runtime->image, guest ? guest : "unknown", TEE_VERSION);
-                words_set(&image->words, "guest_version_mismatch", reason, remedy);
-        } else {
-                words_deinit(&image->words);
-                image->id = strdup(id);
-        }
+static void on_images_looked(int error, void *userdata) {
+        if (error < 0)
+                shut_after_errno(userdata, error);
+        else
+                step_sweep(userdata);
 }
 
-static void on_image(const DockerReply *reply, void *userdata) {
-        Gate *gate = userdata;
-        const ConfigRuntime *runtime = &gate->config->runtimes[gate->image_index];
-        RuntimeImage *image = &gate->images[gate->image_index];
-        const char *old_code = image->words.code;
+static void step_images(Gate *gate) {
+        int r = images_look(gate->images, on_images_looked, gate);
 
-        gate->call = docker_call_free(gate->call);
-        free(image->id);
-        image->id = NULL;
-        judge_image(image, runtime, reply);
-        if (image->words.code && image->words.code != old_code)
-                log_line(LOG_ERR, "Runtime %s is not available (%s): %s", runtime->name, image->words.code,
-                         image->words.reason ? image->words.reason : "");
-        gate->image_index++;
-        step_image(gate);
-}
-
-static void step_image(Gate *gate) {
-        int r;
-
-        if (gate->image_index == gate->images_size) {
-                step_sweep(gate);
-                return;
-        }
-        r = docker_image_inspect(gate->docker, gate->config->runtimes[gate->image_index].image, on_image, gate,
-                                 &gate->call);
         if (r < 0)
                 shut_after_errno(gate, r);
 }
-
 /* ---- registration ---- */
-
-/* Reads daemon.json. Returns 1 when it was read, 0 when there is none or it may not be read, or a negative errno. */
-static int read_daemon_json(const char *path, Buffer *text) {
-        CLEANUP_FD int fd = -1;
-        char block[4096];
-        ssize_t n;
-
-        if (path[0] == '\0')
-                return 0;
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return errno == ENOENT || errno == EACCES ? 0 : -errno;
-        while ((n = read(fd, block, sizeof(block))) > 0) {
-                int r = buffer_append(text, block, (size_t) n);
-                if (r < 0)
-                        return r;
-        }
-        return n < 0 ? -errno : 1;
-}
 
 /* Returns true when the file agrees, or has no say; otherwise the gate has been shut. */
 static bool check_daemon_json(Gate *gate, const char *oci_runtime, const char *info_path) {
         const char *path = gate->config->docker_daemon_json;
-        Buffer text = BUFFER_INIT(DAEMON_JSON_MAX);
         CLEANUP_FREE char *why = NULL, *reason = NULL;
-        int r = read_daemon_json(path, &text);
+        int r = registration_check_file(path, oci_runtime, info_path, &why);
 
-        if (r > 0)
-                r = registration_check_file(text.data, text.size, oci_runtime, info_path, &why);
-        buffer_deinit(&text);
         if (r >= 0)
                 return true;
         reason = text_format("%s: %s", path, why ? why : strerror(-r));
         shut(gate, "registration_mismatch", reason,
              "mend the file, then: systemctl reload docker; where OCI runtimes are registered by dockerd's options, "
-             "set "
-             "docker.daemon_json = \"\" in tee.conf");
+             "set docker.daemon_json = \"\" in tee.conf");
         return false;
 }
 
@@ -484,7 +338,7 @@ static int remember_info(Gate *gate, const cJSON *info, const char *path) {
         if (r >= 0)
                 r = replace(&gate->binary_path, path);
         if (r >= 0)
-                binary_stamp(path, &gate->binary);
+                gate->binary = file_stamp(path);
         return r;
 }
 
@@ -496,7 +350,7 @@ static void on_info(const DockerReply *reply, void *userdata) {
 
         if (!docker_reply_ok(reply) || !cJSON_IsObject(reply->json)) {
                 if (docker_reply_ok(reply))
-                        shut(gate, "docker_error", "GET /info was answered by something that is no info", NULL);
+                        shut(gate, "docker_error", "GET /info was answered by something that is no info", LOOK_AT_DOCKER);
                 else
                         shut_after_reply(gate, reply);
                 return;
@@ -517,8 +371,7 @@ static void on_info(const DockerReply *reply, void *userdata) {
         if (gate->config->gvisor_enabled && !check_daemon_json(gate, oci_runtime, path))
                 return;
         gate->call = docker_call_free(gate->call);
-        gate->image_index = 0;
-        step_image(gate);
+        step_images(gate);
 }
 
 static void step_info(Gate *gate) {
@@ -581,24 +434,14 @@ static void step_ping(Gate *gate) {
 
 /* ---- the whole ---- */
 
-static void images_free(Gate *gate) {
-        for (size_t i = 0; i < gate->images_size; i++) {
-                free(gate->images[i].id);
-                words_deinit(&gate->images[i].words);
-        }
-        free(gate->images);
-        gate->images = NULL;
-        gate->images_size = 0;
-}
-
 int gate_set_config(Gate *gate, const Config *config) {
-        RuntimeImage *images = calloc(config->runtimes_size, sizeof(*images));
+        Images *images;
+        int r = images_new(gate->docker, config, &images);
 
-        if (!images)
-                return -ENOMEM;
-        images_free(gate);
+        if (r < 0)
+                return r;
+        images_free(gate->images);
         gate->images = images;
-        gate->images_size = config->runtimes_size;
         gate->config = config;
         finish(gate);
         gate_distrust(gate);
@@ -621,11 +464,12 @@ int gate_new(sd_event *event, Docker *docker, Containers *containers, const Conf
                 .changed = changed,
                 .userdata = userdata,
                 .retry_usec = RETRY_FIRST_USEC,
-                .images = calloc(config->runtimes_size, sizeof(*gate->images)),
-                .images_size = config->runtimes_size,
         };
-        if (!gate->boot_id || !gate->images)
+        if (!gate->boot_id)
                 return -ENOMEM;
+        r = images_new(docker, config, &gate->images);
+        if (r < 0)
+                return r;
         r = sd_event_add_time_relative(event, &gate->timer, CLOCK_MONOTONIC, 0, 1, on_timer, gate);
         if (r >= 0)
                 r = sd_event_source_set_enabled(gate->timer, SD_EVENT_OFF);
@@ -637,6 +481,8 @@ int gate_new(sd_event *event, Docker *docker, Containers *containers, const Conf
 }
 
 void gate_stop(Gate *gate) {
+        if (gate->images)
+                images_stop(gate->images);
         gate->call = docker_call_free(gate->call);
         gate->events = docker_call_free(gate->events);
         gate->probe = sandbox_free(gate->probe);
@@ -648,9 +494,8 @@ Gate *gate_free(Gate *gate) {
         if (!gate)
                 return NULL;
         gate_stop(gate);
-        if (gate->images)
-                images_free(gate);
-        words_deinit(&gate->words);
+        images_free(gate->images);
+        objection_deinit(&gate->objection);
         free(gate->boot_id);
         free(gate->docker_version);
         free(gate->host_release);
@@ -679,39 +524,62 @@ void gate_distrust(Gate *gate) {
                 gate->changed(gate->userdata);
 }
 
+static GateVerdict verdict(GateState state, const Objection *objection) {
+        return (GateVerdict){
+                .state = state,
+                .code = objection->code,
+                .reason = objection->reason,
+                .remedy = objection->remedy,
+        };
+}
+
 GateVerdict gate_verdict(const Gate *gate) {
-        return words_verdict(gate->state, &gate->words);
+        return verdict(gate->state, &gate->objection);
 }
 
 GateVerdict gate_runtime(const Gate *gate, size_t index) {
-        const RuntimeImage *image = &gate->images[index];
+        const Objection *objection = images_objection(gate->images, index);
 
-        return words_verdict(image->id ? GATE_OPEN : image->words.code ? GATE_SHUT : GATE_CHECKING, &image->words);
+        if (images_id(gate->images, index))
+                return verdict(GATE_OPEN, objection);
+        return verdict(objection->code ? GATE_SHUT : GATE_CHECKING, objection);
+}
+
+/* What was checked is not what is there now. */
+static bool binary_has_changed(const Gate *gate) {
+        FileStamp now = file_stamp(gate->binary_path);
+
+        return !file_stamp_equals(&now, &gate->binary);
+}
+
+static int refuse(const Objection *objection, const char *field, Refusal *ret_refusal) {
+        return refusal_set(ret_refusal, 503, objection->code, field, objection->remedy, "%s",
+                           objection->reason ? objection->reason : "");
 }
 
 const char *gate_admit(Gate *gate, const char *runtime, Refusal *ret_refusal) {
-        const Words *against = &gate->words;
+        const ConfigRuntime *configured = config_runtime(gate->config, runtime);
+        size_t index;
 
-        if (gate->state == GATE_OPEN && !binary_is_unchanged(gate)) {
+        if (gate->state == GATE_OPEN && binary_has_changed(gate)) {
                 log_line(LOG_NOTICE, "The OCI runtime's binary %s has changed; it is checked again", gate->binary_path);
                 gate_distrust(gate);
         }
         if (gate->state == GATE_CHECKING)
                 return NULL;
-        for (size_t i = 0; gate->state == GATE_OPEN && i < gate->images_size; i++) {
-                if (strcmp(gate->config->runtimes[i].name, runtime) != 0)
-                        continue;
-                if (gate->images[i].id)
-                        return gate->images[i].id;
-                against = &gate->images[i].words;
+        if (gate->state == GATE_SHUT) {
+                refuse(&gate->objection, NULL, ret_refusal);
+                return NULL;
         }
-        if (against->code)
-                refusal_set(ret_refusal, 503, against->code, against == &gate->words ? NULL : "runtime",
-                            against->remedy, "%s", against->reason ? against->reason : "");
-        else
+        if (!configured) {
                 refusal_set(ret_refusal, 400, "unknown_runtime", "runtime", NULL, "there is no runtime '%.64s'",
                             runtime);
-        return NULL;
+                return NULL;
+        }
+        index = config_runtime_index(gate->config, configured);
+        if (!images_id(gate->images, index))
+                refuse(images_objection(gate->images, index), "runtime", ret_refusal);
+        return images_id(gate->images, index);
 }
 
 const char *gate_docker_version(const Gate *gate) {

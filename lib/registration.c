@@ -6,7 +6,10 @@
 #include "registration.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+
+#define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 
 static const char *runtime_path(const cJSON *runtime) {
         const char *path = json_get_string(runtime, "path");
@@ -27,8 +30,8 @@ static int disagree(char **ret_reason, char *reason) {
         return -EINVAL;
 }
 
-int registration_check_file(const void *text, size_t size, const char *oci_runtime, const char *info_path,
-                            char **ret_reason) {
+int registration_check(const void *text, size_t size, const char *oci_runtime, const char *info_path,
+                       char **ret_reason) {
         CLEANUP_JSON cJSON *document = NULL;
         JsonError error;
         const char *path;
@@ -61,4 +64,34 @@ int registration_check_file(const void *text, size_t size, const char *oci_runti
                                 text_format("the path of '%s' is '%s' in the file and '%s' in the running Docker",
                                             oci_runtime, path, info_path));
         return 0;
+}
+
+/* Returns 1 when it was read, 0 when there is none or it may not be read, or a negative errno. */
+static int read_file(const char *path, Buffer *text) {
+        CLEANUP_FD int fd = -1;
+        char block[4096];
+        ssize_t n;
+
+        if (path[0] == '\0')
+                return 0;
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return errno == ENOENT || errno == EACCES ? 0 : -errno;
+        while ((n = read(fd, block, sizeof(block))) > 0) {
+                int r = buffer_append(text, block, (size_t) n);
+
+                if (r < 0)
+                        return r;
+        }
+        return n < 0 ? -errno : 1;
+}
+
+int registration_check_file(const char *path, const char *oci_runtime, const char *info_path, char **ret_reason) {
+        Buffer text = BUFFER_INIT(FILE_SIZE_MAX);
+        int r = read_file(path, &text);
+
+        if (r > 0)
+                r = registration_check(text.data, text.size, oci_runtime, info_path, ret_reason);
+        buffer_deinit(&text);
+        return r;
 }

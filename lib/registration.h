@@ -11,5 +11,9 @@ const char *registration_in_info(const cJSON *info, const char *oci_runtime);
 
 /* Compares daemon.json's text with what /info said. Returns 0 when they agree, -EINVAL when they do not, with
  * *ret_reason, a sentence (owned by the caller), or -ENOMEM. */
-int registration_check_file(const void *text, size_t size, const char *oci_runtime, const char *info_path,
-                            char **ret_reason);
+int registration_check(const void *text, size_t size, const char *oci_runtime, const char *info_path,
+                       char **ret_reason);
+
+/* The same for a file. One that is not there, or may not be read, has no say, and neither has "": 0. Another negative
+ * errno when it cannot be read. */
+int registration_check_file(const char *path, const char *oci_runtime, const char *info_path, char **ret_reason);

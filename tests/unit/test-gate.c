@@ -244,6 +244,7 @@ static void assert_shut(Fixture *fixture, const char *code, const char *reason) 
         assert_int_equal(verdict.state, GATE_SHUT);
         assert_string_equal(verdict.code, code);
         assert_contains(verdict.reason, reason);
+        assert_true(verdict.remedy && verdict.remedy[0]);
         assert_null(gate_admit(fixture->gate, "deno", &refusal));
         assert_int_equal(refusal.status, 503);
         assert_string_equal(refusal.code, code);
