@@ -27,6 +27,7 @@ language := -std=gnu17 -D_GNU_SOURCE -Ilib
 hardening := -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 fortify := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+trapping := -fsanitize=undefined -fsanitize-undefined-trap-on-error
 linking := -Wl,-z,relro,-z,now -Wl,--as-needed
 
 common := $(language) $(warnings) $(hardening) -fPIE -MMD -MP
@@ -146,11 +147,11 @@ $(B)/obj/%.o: %.c Makefile | deps
 	$(Q)$(CC) $(common) $(includes_of_$(firstword $(subst /, ,$<))) $(package_cflags) $(CPPFLAGS) $(CFLAGS) $(variant) \
 		-c -o $@ $<
 
-# The guest is static and never sanitized: it runs inside the sandbox, alone.
+# The guest is static, so it can have no sanitizer's library: SANITIZE=1 has undefined behaviour kill it.
 $(B)/static/obj/%.o: %.c Makefile | deps
 	$(call say,cc,'$< (static)')
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(common) $(CPPFLAGS) $(CFLAGS) $(fortify) -c -o $@ $<
+	$(Q)$(CC) $(common) $(CPPFLAGS) $(CFLAGS) $(if $(SANITIZE),$(trapping),$(fortify)) -c -o $@ $<
 
 build/fuzz/obj/%.o: %.c Makefile | deps
 	$(call say,cc,'$< (fuzz)')

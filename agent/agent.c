@@ -132,6 +132,8 @@ static void fill_pool(Agent *agent) {
                 if (config->runtimes[i].pool.warm == 0)
                         continue;
                 image_id = gate_admit(agent->gate, config->runtimes[i].name, &refusal);
+                if (refusal.code)
+                        pool_clear_runtime(agent->pool, i);
                 refusal_deinit(&refusal);
                 if (image_id)
                         pool_fill(agent->pool, i, &context, image_id, in_use(agent, &config->runtimes[i]));
@@ -163,6 +165,12 @@ static void on_job_ended(Job *job, const Result *result, const Refusal *refusal,
         job_finish(agent, job);
 }
 
+/* No program is begun while clients leave more than this of their answers lying: what those that run can add to it is
+ * bounded by their own limits. */
+static size_t answers_bound(const Agent *agent) {
+        return (size_t) agent->config->answers_mb * 1024 * 1024;
+}
+
 /* Starts or refuses the execution that has waited longest. Returns false when it has to go on waiting. */
 static bool pump_one(Agent *agent, Execution *execution) {
         const Request *request = execution_request(execution);
@@ -179,7 +187,7 @@ static bool pump_one(Agent *agent, Execution *execution) {
                 refusal_deinit(&refusal);
                 return true;
         }
-        if (free_places(agent) == 0)
+        if (free_places(agent) == 0 || http_waiting_bytes(agent->http) > answers_bound(agent))
                 return false;
 
         runtime = config_runtime(agent->config, request->runtime);
@@ -369,6 +377,14 @@ static void on_drained(HttpExchange *exchange, void *userdata) {
                 job_flush(job);
 }
 
+/* Somebody may have waited for the room that an answer took. */
+static void on_settled(void *userdata) {
+        Agent *agent = userdata;
+
+        if (admission_queued(agent->admission) > 0)
+                wake_pump(agent);
+}
+
 static void on_http_refused(const Refusal *refusal, void *userdata) {
         Agent *agent = userdata;
 
@@ -434,6 +450,8 @@ void agent_reload(Agent *agent) {
         CLEANUP_FREE char *reloading = text_format("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_usec());
         Config *config = NULL;
 
+        if (agent->draining)
+                return;
         if (reloading)
                 notifier_send(agent->notifier, reloading);
         if (load_config(agent, &config, &message) < 0)
@@ -515,6 +533,7 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
                 .request_usec = config->request_ms * USEC_PER_MSEC,
                 .drained = on_drained,
                 .gone = on_gone,
+                .settled = on_settled,
                 .refused = on_http_refused,
                 .userdata = agent,
         };

@@ -228,13 +228,17 @@ static Outcome outcome_of_failure(const Execution *execution, const SandboxError
                 *ret_cause = execution->stop_cause ? strdup(execution->stop_cause) : NULL;
                 return execution->stop_outcome;
         }
+        if (error->failure == SANDBOX_E_LOST) {
+                *ret_cause = strdup("the connection to the sandbox was lost, and Docker cannot tell what became of it");
+                return OUTCOME_INTERNAL_ERROR;
+        }
         *ret_cause = strdup(error->failure == SANDBOX_E_PROTOCOL ? "the sandbox broke the guest protocol"
                                                                  : "the sandbox ended without a report");
         return OUTCOME_SANDBOX_CRASH;
 }
 
 static void refuse_after_failure(Execution *execution, const SandboxError *error) {
-        static const char rebuild[] = "tee-install --with-runtime";
+        static const char rebuild[] = "tee-install --with-runtime", look_at_docker[] = "journalctl -u docker";
         CLEANUP_FREE char *remedy = NULL;
         Refusal refusal = {0};
 
@@ -249,7 +253,8 @@ static void refuse_after_failure(Execution *execution, const SandboxError *error
                 refusal_set(&refusal, 503, "guest_version_mismatch", "runtime", remedy, "%s", error->message);
                 break;
         default:
-                refusal_set(&refusal, 503, "sandbox_failed", NULL, NULL, "no sandbox could be had: %s", error->message);
+                refusal_set(&refusal, 503, "sandbox_failed", NULL, look_at_docker, "no sandbox could be had: %s",
+                            error->message);
         }
         end_refused(execution, &refusal, error->failure);
         refusal_deinit(&refusal);
@@ -303,6 +308,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
+        if (!sandbox_is_alive(execution->sandbox))
+                return 0; /* it died before, and why is being asked */
         stop(execution, OUTCOME_WALL_LIMIT,
              limit_cause(execution, CONFIG_LIMIT_WALL_MS, "the program was still running"));
         return 0;
@@ -336,7 +343,7 @@ static void on_ready(const Evidence *evidence, void *userdata) {
         if (r >= 0)
                 r = sandbox_run(execution->sandbox, execution->request, execution->open_files);
         if (r < 0) {
-                refusal_set(&refusal, 503, "sandbox_failed", NULL, NULL, "the program could not be sent: %s",
+                refusal_set(&refusal, 503, "sandbox_failed", NULL, "send it again", "the program could not be sent: %s",
                             strerror(-r));
                 end_refused(execution, &refusal, SANDBOX_E_DOCKER);
                 refusal_deinit(&refusal);
@@ -392,7 +399,7 @@ void execution_refuse(Execution *execution, const Refusal *refusal) {
 void execution_cancel(Execution *execution, const char *why) {
         Refusal refusal = {0};
 
-        if (execution->state == EXECUTION_RUNNING) {
+        if (execution->state == EXECUTION_RUNNING && sandbox_is_alive(execution->sandbox)) {
                 stop(execution, OUTCOME_CANCELLED, strdup(why));
         } else if (!program_was_sent(execution)) {
                 refusal_set(&refusal, 503, "shutting_down", NULL, NULL, "%s", why);

@@ -57,6 +57,7 @@ struct Gate {
         /* what the last check saw */
         char *docker_version;
         char *host_release;
+        char *registered; /* the OCI runtime's registration, as text */
         char *binary_path;
         FileStamp binary;
         char *kernel;
@@ -330,6 +331,23 @@ static bool check_daemon_json(Gate *gate, const char *oci_runtime, const char *i
         return false;
 }
 
+/* Another binary, or the same under other arguments, is another OCI runtime: what an earlier check has proven, and what
+ * was made from it, does not count any more. This check goes on, and says what does. */
+static void distrust_if_other(Gate *gate, const cJSON *info, const char *path) {
+        CLEANUP_FREE char *registered = registration_text(info, config_oci_runtime(gate->config));
+        FileStamp now = file_stamp(path);
+        bool same = registered && gate->registered && strcmp(registered, gate->registered) == 0 &&
+                    file_stamp_equals(&now, &gate->binary);
+
+        free(gate->registered);
+        gate->registered = TAKE_PTR(registered);
+        if (same || gate->state != GATE_OPEN)
+                return;
+        log_line(LOG_NOTICE, "The OCI runtime is not the one that was checked; it is proven anew");
+        gate->state = GATE_CHECKING;
+        gate->changed(gate->userdata);
+}
+
 static int remember_info(Gate *gate, const cJSON *info, const char *path) {
         int r = replace(&gate->docker_version, json_get_string(info, "ServerVersion"));
 
@@ -363,6 +381,7 @@ static void on_info(const DockerReply *reply, void *userdata) {
                      "apt-get install runsc && runsc install -- --network=none && systemctl reload docker");
                 return;
         }
+        distrust_if_other(gate, reply->json, path);
         r = remember_info(gate, reply->json, path);
         if (r < 0) {
                 shut_after_errno(gate, r);
@@ -487,6 +506,7 @@ void gate_stop(Gate *gate) {
         gate->events = docker_call_free(gate->events);
         gate->probe = sandbox_free(gate->probe);
         gate->timer = sd_event_source_disable_unref(gate->timer);
+        gate->sweeping = false;
         gate->checking = true; /* for ever: no other begins */
 }
 
@@ -499,6 +519,7 @@ Gate *gate_free(Gate *gate) {
         free(gate->boot_id);
         free(gate->docker_version);
         free(gate->host_release);
+        free(gate->registered);
         free(gate->binary_path);
         free(gate->kernel);
         (void) sd_event_unref(gate->event);

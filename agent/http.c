@@ -54,6 +54,7 @@ struct HttpExchange {
         sd_event_source *watch;
         int watch_fd;
         struct MHD_Response *response;
+        size_t response_size;
         unsigned status;
         void *userdata;
 
@@ -318,6 +319,7 @@ static void answer(HttpExchange *exchange, unsigned status, char *json, const Re
         size_t size = json ? strlen(json) : 0;
 
         exchange->state = EXCHANGE_ANSWERED;
+        exchange->response_size = size;
         exchange->status = json ? status : 500;
         exchange->response = MHD_create_response_from_buffer(size, json ? json : nothing,
                                                              json ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
@@ -488,10 +490,15 @@ static enum MHD_Result exchange_open(HttpExchange *exchange, const char *method,
 
 static void exchange_take(HttpExchange *exchange, const char *data, size_t size) {
         bool wanted = !exchange->refusal.code && exchange->route->takes_body;
+        int r = wanted ? buffer_append(&exchange->body, data, size) : 0;
 
-        if (!wanted || buffer_append(&exchange->body, data, size) == 0)
+        if (r == 0)
                 return;
-        (void) refuse_large(exchange);
+        if (r == -EFBIG)
+                (void) refuse_large(exchange);
+        else
+                refusal_set(&exchange->refusal, 503, "out_of_memory", NULL, NULL,
+                            "the agent has no memory for this now");
         buffer_deinit(&exchange->body);
 }
 
@@ -540,6 +547,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 static void on_completed(void *cls, struct MHD_Connection *connection, void **context,
                          enum MHD_RequestTerminationCode code) {
         HttpExchange *exchange = *context;
+        Http *http;
 
         (void) cls;
         (void) connection;
@@ -550,8 +558,10 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
         exchange->peer->served = true;
         exchange->peer->exchange = NULL;
         peer_expect(exchange->peer);
+        http = exchange->http;
         exchange_free(exchange);
         *context = NULL;
+        http->options.settled(http->options.userdata);
 }
 
 PRINTF_LIKE(2, 0) static void on_message(void *cls, const char *format, va_list arguments) {
@@ -656,6 +666,14 @@ Http *http_free(Http *http) {
 
 size_t http_busy(const Http *http) {
         return http->busy;
+}
+
+size_t http_waiting_bytes(const Http *http) {
+        size_t bytes = 0;
+
+        for (const HttpExchange *exchange = http->first; exchange; exchange = exchange->next)
+                bytes += exchange->response_size + exchange->stream.allocated;
+        return bytes;
 }
 
 void http_set_limits(Http *http, size_t body_limit, uint64_t request_usec) {

@@ -30,6 +30,8 @@ typedef struct HttpOptions {
         /* The client left, or stopped sending, before the exchange was answered whole. It must not be answered any
          * more, and is gone after the call. Not called before handle(). */
         void (*gone)(HttpExchange *exchange, void *userdata);
+        /* An exchange is over, and so is what it held. */
+        void (*settled)(void *userdata);
         /* A request was refused here, before handle(). */
         void (*refused)(const Refusal *refusal, void *userdata);
         void *userdata;
@@ -48,6 +50,9 @@ void http_drain(Http *http);
 
 /* Exchanges that are not finished. */
 size_t http_busy(const Http *http);
+
+/* Bytes of answers that clients have not taken yet, over all exchanges. */
+size_t http_waiting_bytes(const Http *http);
 
 void http_set_limits(Http *http, size_t body_limit, uint64_t request_usec);
 

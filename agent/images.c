@@ -83,8 +83,10 @@ static void judge(Image *image, const ConfigRuntime *runtime, const DockerReply 
                                      runtime->name, runtime->image, guest ? guest : "unknown", TEE_VERSION);
                 objection_set(&image->objection, "guest_version_mismatch", reason, remedy ? remedy : "tee-install");
         } else {
-                objection_deinit(&image->objection);
                 image->id = strdup(id);
+                objection_deinit(&image->objection);
+                if (!image->id)
+                        objection_set(&image->objection, "docker_error", strerror(ENOMEM), LOOK_AT_DOCKER);
         }
 }
 

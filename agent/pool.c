@@ -221,11 +221,13 @@ static int shelf_init(Shelf *shelf, Pool *pool, const ConfigRuntime *runtime) {
 }
 
 int pool_set_config(Pool *pool, const Config *config) {
+        Shelf *shelves = calloc(config->runtimes_size, sizeof(*shelves));
+
+        if (!shelves)
+                return -ENOMEM;
         shelves_free(pool);
         pool->config = config;
-        pool->shelves = calloc(config->runtimes_size, sizeof(*pool->shelves));
-        if (!pool->shelves)
-                return -ENOMEM;
+        pool->shelves = shelves;
         for (; pool->shelves_size < config->runtimes_size; pool->shelves_size++) {
                 int r = shelf_init(&pool->shelves[pool->shelves_size], pool, &config->runtimes[pool->shelves_size]);
 
@@ -263,6 +265,10 @@ Pool *pool_free(Pool *pool) {
         (void) sd_event_unref(pool->event);
         free(pool);
         return NULL;
+}
+
+void pool_clear_runtime(Pool *pool, size_t index) {
+        shelf_clear(&pool->shelves[index]);
 }
 
 void pool_clear(Pool *pool) {
@@ -343,7 +349,7 @@ Sandbox *pool_take(Pool *pool, size_t index, const char *image_id, const Request
         if (!fits(pool, request) || !shelf->image_id || strcmp(shelf->image_id, image_id) != 0)
                 return NULL;
         for (Place *place = shelf->places; place; place = place->next)
-                if (place->ready) {
+                if (place->ready && sandbox_is_alive(place->sandbox)) {
                         sandbox = TAKE_PTR(place->sandbox);
                         place_remove(place);
                         return sandbox;

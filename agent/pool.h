@@ -27,6 +27,7 @@ int pool_set_config(Pool *pool, const Config *config);
 
 /* Throws everything away, to be made again. */
 void pool_clear(Pool *pool);
+void pool_clear_runtime(Pool *pool, size_t index);
 
 /* Begins to make what is missing of the runtime at an index of config->runtimes. What was made from another image is
  * thrown away. in_use: sandboxes of that runtime beyond the pool. */

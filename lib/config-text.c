@@ -21,6 +21,7 @@ typedef struct Scanner {
         /* The last name at each depth: the path to what is being looked at. */
         const char *names[DEPTH_MAX];
         size_t name_sizes[DEPTH_MAX];
+        size_t names_seen; /* all of them */
 } Scanner;
 
 /* Steps over what begins with start bytes and goes on until end, and over that, too; false where there is none. In a
@@ -51,6 +52,7 @@ static void scan_name(Scanner *scanner) {
                 scanner->names[scanner->depth] = scanner->p;
                 scanner->name_sizes[scanner->depth] = n;
         }
+        scanner->names_seen++;
         scanner->p += n;
 }
 
@@ -142,4 +144,29 @@ int config_text_check(const char *text, unsigned *ret_line, char **ret_name, cha
         *ret_name = TAKE_PTR(name);
         *ret_what = TAKE_PTR(what);
         return -EINVAL;
+}
+
+int config_text_name_at(const char *text, unsigned line, char **ret_name) {
+        CLEANUP_FREE char *name = NULL;
+        Scanner scanner = {.p = text, .line = 1};
+        size_t found = 0;
+        int r = 0;
+
+        while (r == 0 && *scanner.p != '\0' && scanner.line <= line) {
+                CLEANUP_FREE char *what = NULL;
+                size_t before = scanner.names_seen;
+                bool here = scanner.line == line;
+
+                r = scan_token(&scanner, &what);
+                if (r < 0 || !here || scanner.names_seen == before)
+                        continue;
+                free(name);
+                name = NULL;
+                if (found++ == 0)
+                        r = setting_name(&scanner, &name);
+        }
+        if (r == -ENOMEM)
+                return r;
+        *ret_name = TAKE_PTR(name);
+        return 0;
 }

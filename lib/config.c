@@ -39,6 +39,7 @@ static const IntegerSetting integer_settings[] = {
         {"agent.drain_ms", offsetof(Config, drain_ms), 1, 600000, 30000},
         {"http.max_connections", offsetof(Config, max_connections), 1, 65536, 512},
         {"http.body_kb", offsetof(Config, body_kb), 1, 65536, 1024},
+        {"http.answers_mb", offsetof(Config, answers_mb), 1, 16384, 256},
         {"http.request_ms", offsetof(Config, request_ms), 100, 600000, 10000},
         {"docker.call_ms", offsetof(Config, docker_call_ms), 100, 600000, 30000},
         {"sandbox.uid", offsetof(Config, sandbox_uid), 1, 65534, 65532},
@@ -449,27 +450,52 @@ static int check_limits(Reader *reader, const config_t *file) {
         return 0;
 }
 
-/* All that stands ready must fit the bound, and that the host; what cannot be is refused, not cut short. */
-static int check_pools(Reader *reader, const config_t *file) {
-        const config_setting_t *setting = config_lookup(file, "pool.memory_mb");
-        unsigned line = setting ? config_setting_source_line(setting) : 0;
+static uint64_t host_memory_mb(void) {
         long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGE_SIZE);
-        uint64_t need_mb = 0,
-                 host_mb = pages > 0 && page_size > 0 ? (uint64_t) pages / 1024 * (uint64_t) page_size / 1024 : 0;
+
+        return pages > 0 && page_size > 0 ? (uint64_t) pages / 1024 * (uint64_t) page_size / 1024 : 0;
+}
+
+/* The line that a person would mend: the bound where it stands, else the runtime whose share passes it. */
+static int fail_pools(Reader *reader, const config_t *file, const ConfigRuntime *runtime, uint64_t need_mb) {
+        const config_setting_t *setting = config_lookup(file, "pool.memory_mb");
+        CLEANUP_FREE char *name = setting ? strdup("pool.memory_mb") : text_format("runtimes.%s.pool.warm", runtime->name);
         CLEANUP_FREE char *what = NULL;
 
-        for (size_t i = 0; i < reader->config->runtimes_size; i++)
-                need_mb += reader->config->runtimes[i].pool.warm * CONFIG_POOL_SANDBOX_MB;
-        if (setting && host_mb > 0 && reader->config->pool_memory_mb > host_mb)
-                what = text_format("%llu is more than this host has (%llu)",
-                                   (unsigned long long) reader->config->pool_memory_mb, (unsigned long long) host_mb);
-        else if (need_mb > reader->config->pool_memory_mb)
+        if (setting)
                 what = text_format("%llu is too little for all sandboxes that are to stand ready (%u MB each: %llu)",
                                    (unsigned long long) reader->config->pool_memory_mb, CONFIG_POOL_SANDBOX_MB,
                                    (unsigned long long) need_mb);
         else
-                return 0;
-        return what ? fail(reader, line, "pool.memory_mb", what) : -ENOMEM;
+                what = text_format("%llu brings the sandboxes that are to stand ready to %llu MB (%u each), above "
+                                   "pool.memory_mb, which is %llu unless set",
+                                   (unsigned long long) runtime->pool.warm, (unsigned long long) need_mb,
+                                   CONFIG_POOL_SANDBOX_MB, (unsigned long long) reader->config->pool_memory_mb);
+        if (!name || !what)
+                return -ENOMEM;
+        if (!setting)
+                setting = config_lookup(file, name);
+        return fail(reader, setting ? config_setting_source_line(setting) : 1, name, what);
+}
+
+/* All that stands ready must fit the bound, and that the host; what cannot be is refused, not cut short. */
+static int check_pools(Reader *reader, const config_t *file) {
+        const config_setting_t *setting = config_lookup(file, "pool.memory_mb");
+        uint64_t need_mb = 0, host_mb = host_memory_mb();
+        const ConfigRuntime *passing = NULL;
+        CLEANUP_FREE char *what = NULL;
+
+        for (size_t i = 0; i < reader->config->runtimes_size; i++) {
+                need_mb += reader->config->runtimes[i].pool.warm * CONFIG_POOL_SANDBOX_MB;
+                if (!passing && need_mb > reader->config->pool_memory_mb)
+                        passing = &reader->config->runtimes[i];
+        }
+        if (setting && host_mb > 0 && reader->config->pool_memory_mb > host_mb) {
+                what = text_format("%llu is more than this host has (%llu)",
+                                   (unsigned long long) reader->config->pool_memory_mb, (unsigned long long) host_mb);
+                return what ? fail_setting(reader, setting, "pool.memory_mb", what) : -ENOMEM;
+        }
+        return passing ? fail_pools(reader, file, passing, need_mb) : 0;
 }
 
 static int set_defaults(Config *config) {
@@ -493,13 +519,23 @@ static int check_text(Reader *reader, const char *text) {
         return r == -EINVAL ? fail(reader, line, name, what) : r;
 }
 
+static int fail_syntax(Reader *reader, const config_t *file, const char *text) {
+        unsigned line = (unsigned) config_error_line(file);
+        bool is_duplicate = strstr(config_error_text(file), "duplicate");
+        CLEANUP_FREE char *name = NULL;
+
+        if (is_duplicate && config_text_name_at(text, line, &name) < 0)
+                return -ENOMEM;
+        return fail(reader, line, name, name ? "stands twice" : config_error_text(file));
+}
+
 static int read_text_file(Reader *reader, config_t *file, const char *text) {
         int r = check_text(reader, text);
 
         if (r < 0)
                 return r;
         if (config_read_string(file, text) != CONFIG_TRUE)
-                return fail(reader, (unsigned) config_error_line(file), NULL, config_error_text(file));
+                return fail_syntax(reader, file, text);
         r = read_group(reader, config_root_setting(file), "");
         if (r < 0)
                 return r;
@@ -537,7 +573,7 @@ int config_parse(const char *text, size_t size, const char *path, Config **ret_c
 }
 
 static int read_file(const char *path, Buffer *buffer) {
-        CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not hold it up */
         char block[4096];
         ssize_t n;
 

@@ -57,6 +57,7 @@ typedef struct Config {
 
         uint64_t max_connections;
         uint64_t body_kb;
+        uint64_t answers_mb;
         uint64_t request_ms;
 
         char *docker_socket;

@@ -30,6 +30,7 @@ struct DockerAttach {
         sd_event_source *source;
         Buffer head;
         Buffer out;
+        size_t sent; /* of out; dropped once it is the larger part, so that a byte is moved but once or twice */
         DockerAttachHandlers handlers;
         void *userdata;
         bool reading;  /* handlers are being called: */
@@ -57,12 +58,16 @@ static void attach_end(DockerAttach *attach, int error, const char *message) {
         attach->handlers.ended(error, message, attach->userdata);
 }
 
+static void drop_sent(DockerAttach *attach) {
+        buffer_consume(&attach->out, attach->sent);
+        attach->sent = 0;
+}
+
 /* Returns 0, or a negative errno when the stream is broken. */
 static int attach_flush(DockerAttach *attach) {
-        size_t sent = 0;
-
-        while (sent < attach->out.size) {
-                ssize_t n = send(attach->fd, attach->out.data + sent, attach->out.size - sent, MSG_NOSIGNAL);
+        while (attach->sent < attach->out.size) {
+                ssize_t n = send(attach->fd, attach->out.data + attach->sent, attach->out.size - attach->sent,
+                                 MSG_NOSIGNAL);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -70,10 +75,10 @@ static int attach_flush(DockerAttach *attach) {
                         return -errno;
                 if (n < 0)
                         break;
-                sent += (size_t) n;
+                attach->sent += (size_t) n;
         }
-        if (sent > 0)
-                buffer_consume(&attach->out, sent);
+        if (attach->sent > attach->out.size / 2)
+                drop_sent(attach);
         return sd_event_source_set_io_events(attach->source, attach->out.size > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
@@ -82,6 +87,7 @@ int docker_attach_write(DockerAttach *attach, const void *data, size_t size) {
 
         if (attach->state == ATTACH_ENDED)
                 return -EPIPE;
+        drop_sent(attach);
         r = buffer_append(&attach->out, data, size);
         if (r < 0)
                 return r;

@@ -23,6 +23,12 @@ const char *registration_in_info(const cJSON *info, const char *oci_runtime) {
         return runtime_path(json_get_object(json_get_object(info, "Runtimes"), oci_runtime));
 }
 
+char *registration_text(const cJSON *info, const char *oci_runtime) {
+        const cJSON *runtime = json_get_object(json_get_object(info, "Runtimes"), oci_runtime);
+
+        return runtime ? cJSON_PrintUnformatted(runtime) : NULL;
+}
+
 static int disagree(char **ret_reason, char *reason) {
         if (!reason)
                 return -ENOMEM;

@@ -9,6 +9,10 @@
  * path: "". Belongs to info. */
 const char *registration_in_info(const cJSON *info, const char *oci_runtime);
 
+/* All of the registration, path and arguments, as text that is the same as long as it is; malloc'ed. NULL when there is
+ * none, or no memory. */
+char *registration_text(const cJSON *info, const char *oci_runtime);
+
 /* Compares daemon.json's text with what /info said. Returns 0 when they agree, -EINVAL when they do not, with
  * *ret_reason, a sentence (owned by the caller), or -ENOMEM. */
 int registration_check(const void *text, size_t size, const char *oci_runtime, const char *info_path,

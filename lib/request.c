@@ -341,11 +341,23 @@ static int parse_field(Parser *parser, const cJSON *item) {
         return refuse_name(parser, "unknown_field", item->string, "there is no such field");
 }
 
+static size_t strings_size(char *const *strings, size_t size) {
+        size_t sum = 0;
+
+        for (size_t i = 0; i < size; i++)
+                sum += strlen(strings[i]) + 1;
+        return sum;
+}
+
 /* What must be there, and what follows from the rest. */
 static int complete(Parser *parser) {
         Request *request = parser->request;
         const ConfigRuntime *runtime;
+        size_t args = strings_size(request->args, request->args_size), env = strings_size(request->env, request->env_size);
 
+        if (args + env > REQUEST_STRINGS_MAX)
+                return REFUSE(parser, "out_of_range", args > env ? "args" : "env",
+                              "args and env together are longer than %zu bytes", REQUEST_STRINGS_MAX);
         if (!request->runtime)
                 return REFUSE(parser, "missing_field", "runtime", "must say which runtime");
         if (!request->files)

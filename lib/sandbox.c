@@ -227,7 +227,7 @@ static void on_inspected(const DockerReply *reply, void *userdata) {
                                       reply->message ? reply->message : "");
         sandbox->call = docker_call_free(sandbox->call);
         sandbox_fail(sandbox, &(SandboxError){
-                                      .failure = SANDBOX_E_DIED,
+                                      .failure = state ? SANDBOX_E_DIED : SANDBOX_E_LOST,
                                       .message = message ? message : "out of memory",
                                       .oom_killed = oom_killed,
                               });
@@ -241,7 +241,7 @@ static void on_waited(const DockerReply *reply, void *userdata) {
         sandbox->call = docker_call_free(sandbox->call);
         r = docker_container_inspect(sandbox->docker, sandbox->container_id, on_inspected, sandbox, &sandbox->call);
         if (r < 0)
-                fail_with(sandbox, SANDBOX_E_DIED, strerror(-r));
+                fail_with(sandbox, SANDBOX_E_LOST, strerror(-r));
 }
 
 /* The channel ends a moment before Docker knows that the container has. */
@@ -251,7 +251,7 @@ static void inspect(Sandbox *sandbox) {
 
         sandbox->memory_watch = memory_watch_free(sandbox->memory_watch);
         if (r < 0)
-                fail_with(sandbox, SANDBOX_E_DIED, strerror(-r));
+                fail_with(sandbox, SANDBOX_E_LOST, strerror(-r));
 }
 
 static void on_memory_reached(const char *evidence, void *userdata) {
@@ -294,10 +294,11 @@ static void on_started(const DockerReply *reply, void *userdata) {
 
         sandbox->call = docker_call_free(sandbox->call);
         sandbox->started = true;
-        if (!docker_reply_ok(reply))
-                fail_with(sandbox, SANDBOX_E_DOCKER, reply->message);
-        else if (sandbox->channel_ended)
+        if (sandbox->channel_ended && docker_reply_ok(reply))
                 inspect(sandbox);
+        else if (!docker_reply_ok(reply) && (sandbox->channel_ended || sandbox->state == SANDBOX_BOOTING))
+                fail_with(sandbox, SANDBOX_E_DOCKER, reply->message);
+        /* else: it has spoken since, so it runs, whatever became of Docker's answer */
 }
 
 static void on_attached(void *userdata) {
@@ -401,6 +402,10 @@ int sandbox_warm_up(Sandbox *sandbox, const Config *config, const ConfigRuntime 
 void sandbox_adopt(Sandbox *sandbox, const SandboxHandlers *handlers, void *userdata) {
         sandbox->handlers = *handlers;
         sandbox->userdata = userdata;
+}
+
+bool sandbox_is_alive(const Sandbox *sandbox) {
+        return !sandbox->channel_ended;
 }
 
 const Evidence *sandbox_evidence(const Sandbox *sandbox) {

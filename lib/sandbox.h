@@ -20,7 +20,8 @@ typedef enum SandboxFailure {
         SANDBOX_E_PROTOCOL,      /* what it sent breaks the guest protocol */
         SANDBOX_E_FAULT,         /* the guest reported that it could not go on */
         SANDBOX_E_MEMORY,        /* it stands at its memory limit; message: the figures */
-        SANDBOX_E_DIED,          /* it ended without a report */
+        SANDBOX_E_DIED,          /* it ended without a report, and Docker says so */
+        SANDBOX_E_LOST,          /* its channel ended, and Docker cannot tell what became of it */
 } SandboxFailure;
 
 typedef struct SandboxError {
@@ -68,6 +69,9 @@ void sandbox_adopt(Sandbox *sandbox, const SandboxHandlers *handlers, void *user
 
 /* Of a sandbox that is ready. Belongs to it. */
 const Evidence *sandbox_evidence(const Sandbox *sandbox);
+
+/* False once its channel has ended: failed() follows as soon as Docker has said why. */
+bool sandbox_is_alive(const Sandbox *sandbox);
 
 /* Docker's id of the container of a sandbox that is ready. Belongs to it. */
 const char *sandbox_container_id(const Sandbox *sandbox);

@@ -8,15 +8,21 @@
 // At the end the event loop is empty, and all listeners of "unload" have had their turn: this is told to the guest, which
 // need not wait then until V8 has put its heap in order. docs/PROTOCOL.md has the words of this talk.
 {
-  const internals = Deno[Deno.internal];
+  const deno = Deno, internals = deno[deno.internal];
   const { close, readSync, writeSync } = Deno.FsFile.prototype; // a program may put others in their place
   const input = Deno.openSync("/tmp/.tee-in"), output = Deno.openSync("/tmp/.tee-out", { write: true });
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const { wait } = Atomics, never = new Int32Array(new SharedArrayBuffer(4));
-  const getExitCode = Object.getOwnPropertyDescriptor(Deno, "exitCode").get;
+  const getExitCode = Object.getOwnPropertyDescriptor(deno, "exitCode").get;
+  const ended = new Uint8Array([0x45, 0]); // E
 
   // Read by Deno once, at its start: with one of these the program needs a start of its own.
   const startup = /^(DENO_|NODE_|V8_|OTEL_|RUST_|LD_|LC_|LANG|NO_COLOR=|FORCE_COLOR=|COLORTERM=|TERM=|TZ)/;
+
+  // A command that keeps the environment from its programs keeps it from this script, too.
+  function maySet(variable: string) {
+    return deno.permissions.querySync({ name: "env", variable: variable.split("=", 1)[0] }).state === "granted";
+  }
 
   // What a small program does first, done once, so that its code is there and compiled. This file is TypeScript for the
   // same reason.
@@ -97,8 +103,11 @@
     let dispatch; // Node's part sets it when it is first used
     const tell = () => {
       dispatch?.call(internals);
-      say(0x45, getExitCode.call(Deno)); // E
-      wait(never, 0, 0, 1000); // the guest ends this process, and what is left to do here would only delay it
+      try { // a program may have taken away what this stands on: then the guest waits for the process itself
+        ended[1] = getExitCode.call(deno);
+        writeSync.call(output, ended);
+        wait(never, 0, 0, 1000); // the guest ends this process, and what is left to do here would only delay it
+      } catch { /* as said */ }
     };
     Object.defineProperty(internals, "dispatchProcessExitEvent", {
       configurable: true,
@@ -114,7 +123,7 @@
 
   say(0x52); // R
   const { args, env } = takeMessage();
-  if (env.some((variable) => startup.test(variable))) {
+  if (env.some((variable) => startup.test(variable) || !maySet(variable))) {
     say(0x43); // C
     take(1); // for ever: the guest ends this process
   }

@@ -48,7 +48,7 @@ WRONG = {
     "entry outside the work folder": (
         'runtimes = {\n  a = {\n    image = "a";\n    entry = "../a";\n    command = ["a"];\n  };\n};\n',
         4, "runtimes.a.entry"),
-    "setting that stands twice": ("agent = {\n  max_running = 1;\n  max_running = 2;\n};\n", 3, None),
+    "setting that stands twice": ("agent = {\n  max_running = 1;\n  max_running = 2;\n};\n", 3, "agent.max_running"),
 }
 
 

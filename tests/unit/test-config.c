@@ -75,6 +75,7 @@ static void assert_same(const Config *a, const Config *b) {
         assert_int_equal(a->drain_ms, b->drain_ms);
         assert_int_equal(a->max_connections, b->max_connections);
         assert_int_equal(a->body_kb, b->body_kb);
+        assert_int_equal(a->answers_mb, b->answers_mb);
         assert_int_equal(a->request_ms, b->request_ms);
         assert_string_equal(a->docker_socket, b->docker_socket);
         assert_string_equal(a->docker_daemon_json, b->docker_daemon_json);
@@ -132,6 +133,7 @@ static const struct IntegerCase {
         {"agent.drain_ms", offsetof(Config, drain_ms), 1, 600000},
         {"http.max_connections", offsetof(Config, max_connections), 1, 65536},
         {"http.body_kb", offsetof(Config, body_kb), 1, 65536},
+        {"http.answers_mb", offsetof(Config, answers_mb), 1, 16384},
         {"http.request_ms", offsetof(Config, request_ms), 100, 600000},
         {"docker.call_ms", offsetof(Config, docker_call_ms), 100, 600000},
         {"sandbox.uid", offsetof(Config, sandbox_uid), 1, 65534},
@@ -393,9 +395,10 @@ TEST(a_group_must_be_a_group) {
 }
 
 TEST(a_setting_that_stands_twice_is_refused) {
-        assert_refused_at("agent = {\n max_running = 1;\n max_running = 2; };", "F:3: ");
-        assert_refused_at("agent = {};\nagent = {};", "F:2: ");
-        assert_refused_at("runtimes = {\n a = {};\n a = {}; };", "F:3: ");
+        assert_refused("agent = {\n max_running = 1;\n max_running = 2; };", "3: agent.max_running: stands twice");
+        assert_refused("agent = {};\nagent = {};", "2: agent: stands twice");
+        assert_refused("runtimes = {\n a = {};\n a = {}; };", "3: runtimes.a: stands twice");
+        assert_refused_at("agent = {}; http = {}; agent = {};", "F:1: ");
 }
 
 /* ---- runtimes ---- */
@@ -491,8 +494,8 @@ TEST(what_stands_ready_must_fit_its_memory_and_that_the_host) {
         assert_refused(
                 "\npool = { memory_mb = 63; };" WARM(2),
                 "2: pool.memory_mb: 63 is too little for all sandboxes that are to stand ready (32 MB each: 64)");
-        assert_refused(WARM(33), "0: pool.memory_mb: 1024 is too little for all sandboxes that are to stand ready "
-                                 "(32 MB each: 1056)");
+        assert_refused("\n" WARM(33), "2: runtimes.r.pool.warm: 33 brings the sandboxes that are to stand ready to 1056 MB "
+                                      "(32 each), above pool.memory_mb, which is 1024 unless set");
         assert_refused_at("pool = { memory_mb = 16777216; };",
                           "F:1: pool.memory_mb: 16777216 is more than this host has");
 }

@@ -23,6 +23,9 @@
 #define INFO                                                                                                       \
         "{\"ServerVersion\":\"20.10.24\",\"KernelVersion\":\"" HOST_RELEASE "\",\"Runtimes\":{\"runc\":{\"path\":" \
         "\"runc\"},\"runsc\":{\"path\":\"/nonexistent/runsc\"}}}"
+#define INFO_WITH_ARGUMENTS                                                                                   \
+        "{\"ServerVersion\":\"20.10.24\",\"KernelVersion\":\"" HOST_RELEASE "\",\"Runtimes\":{\"runsc\":{" \
+        "\"path\":\"/nonexistent/runsc\",\"runtimeArgs\":[\"--debug\"]}}}"
 #define IMAGE(id, guest) "{\"Id\":\"" id "\",\"Config\":{\"Labels\":{\"tee.guest.version\":\"" guest "\"}}}"
 
 typedef enum GuestAnswer {
@@ -292,6 +295,31 @@ TEST(a_runtime_that_is_not_configured_is_not_admitted) {
         assert_string_equal(refusal.code, "unknown_runtime");
         assert_int_equal(refusal.status, 400);
         refusal_deinit(&refusal);
+        fixture_deinit(&fixture);
+}
+
+/* What was made under the old one must not be handed out any more. */
+TEST(an_oci_runtime_with_other_arguments_voids_the_verdict_until_it_is_proven) {
+        Refusal refusal = {0};
+        Fixture fixture;
+
+        fixture_init(&fixture, NO_DAEMON_JSON);
+        assert_open(&fixture);
+        fixture.info.body = INFO_WITH_ARGUMENTS;
+        fixture.guest = GUEST_SILENT;
+        assert_int_equal(check(&fixture).state, GATE_CHECKING);
+        assert_null(gate_admit(fixture.gate, "deno", &refusal));
+        assert_null(refusal.code);
+        fixture_deinit(&fixture);
+
+        fixture_init(&fixture, NO_DAEMON_JSON);
+        assert_open(&fixture);
+        fixture.info.body = INFO_WITH_ARGUMENTS;
+        assert_int_equal(check(&fixture).state, GATE_CHECKING);
+        fixture.changed = false;
+        loop_until(fixture.event, &fixture.changed);
+        assert_int_equal(gate_verdict(fixture.gate).state, GATE_OPEN);
+        assert_open(&fixture); /* the same again voids nothing */
         fixture_deinit(&fixture);
 }
 
@@ -623,6 +651,7 @@ int main(void) {
                 cmocka_unit_test(a_gate_opens_when_every_witness_says_gvisor),
                 cmocka_unit_test(the_probe_leaves_nothing_behind),
                 cmocka_unit_test(a_runtime_that_is_not_configured_is_not_admitted),
+                cmocka_unit_test(an_oci_runtime_with_other_arguments_voids_the_verdict_until_it_is_proven),
                 cmocka_unit_test(a_docker_that_is_not_there_shuts_the_gate),
                 cmocka_unit_test(a_docker_that_speaks_an_old_version_shuts_the_gate),
                 cmocka_unit_test(an_info_that_is_none_shuts_the_gate),

@@ -458,6 +458,28 @@ TEST(an_arg_and_a_variable_fit_one_frame) {
         }
 }
 
+TEST(args_and_env_together_have_a_bound) {
+        for (int i = 0; i < 3; i++) {
+                Buffer body = BUFFER_INIT((size_t) 4 * 1024 * 1024);
+                int args = i == 1 ? 17 : 8, variables = i == 2 ? 17 : 7; /* of 64 KiB less 1, each */
+
+                assert_int_equal(buffer_append_text(&body, "\"args\":["), 0);
+                for (int k = 0; k < args; k++)
+                        assert_int_equal(buffer_append_format(&body, "%s\"%065535d\"", k > 0 ? "," : "", 0), 0);
+                assert_int_equal(buffer_append_text(&body, "],\"env\":{"), 0);
+                for (int k = 0; k < variables; k++)
+                        assert_int_equal(buffer_append_format(&body, "%s\"E%02d\":\"%065531d\"", k > 0 ? "," : "", k, 0),
+                                         0);
+                assert_int_equal(buffer_append_text(&body, "}"), 0);
+                CLEANUP_FREE char *whole = with((char *) body.data);
+                if (i == 0)
+                        request_free(parse(whole));
+                else
+                        assert_refused(whole, "out_of_range", i == 1 ? "args" : "env");
+                buffer_deinit(&body);
+        }
+}
+
 TEST(variables_have_names_that_a_shell_takes) {
         static const char *const wrong[] = {"", "1A", "A-B", "A B", "A=B", "\xc3\x84", "A.B", "A\\n", "="};
         Request *request = parse("{\"runtime\":\"deno\",\"code\":\"\",\"env\":{\"A\":\"\",\"_b9\":\"x=y\\n\",\"PATH\":"
@@ -654,6 +676,7 @@ int main(void) {
                 cmocka_unit_test(args_of_another_form_are_refused),
                 cmocka_unit_test(up_to_256_args_are_taken_and_one_more_is_refused),
                 cmocka_unit_test(an_arg_and_a_variable_fit_one_frame),
+                cmocka_unit_test(args_and_env_together_have_a_bound),
                 cmocka_unit_test(variables_have_names_that_a_shell_takes),
                 cmocka_unit_test(env_of_another_form_is_refused),
                 cmocka_unit_test(stdin_is_text_or_base64),
