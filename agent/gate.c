@@ -47,9 +47,9 @@ struct Gate {
         DockerCall *call;
         Sandbox *probe;
         const ConfigRuntime *probed; /* its runtime */
-        sd_event_source *timer; /* the next check: */
-        uint64_t due_usec;      /* when, or 0 */
-        bool distrusted;        /* the check under way does not count any more */
+        sd_event_source *timer;      /* the next check: */
+        uint64_t due_usec;           /* when, or 0 */
+        bool distrusted;             /* the check under way does not count any more */
         uint64_t retry_usec;
         bool sweeping;
         bool swept; /* once is enough */
@@ -368,7 +368,8 @@ static void on_info(const DockerReply *reply, void *userdata) {
 
         if (!docker_reply_ok(reply) || !cJSON_IsObject(reply->json)) {
                 if (docker_reply_ok(reply))
-                        shut(gate, "docker_error", "GET /info was answered by something that is no info", LOOK_AT_DOCKER);
+                        shut(gate, "docker_error", "GET /info was answered by something that is no info",
+                             LOOK_AT_DOCKER);
                 else
                         shut_after_reply(gate, reply);
                 return;

@@ -459,7 +459,8 @@ static uint64_t host_memory_mb(void) {
 /* The line that a person would mend: the bound where it stands, else the runtime whose share passes it. */
 static int fail_pools(Reader *reader, const config_t *file, const ConfigRuntime *runtime, uint64_t need_mb) {
         const config_setting_t *setting = config_lookup(file, "pool.memory_mb");
-        CLEANUP_FREE char *name = setting ? strdup("pool.memory_mb") : text_format("runtimes.%s.pool.warm", runtime->name);
+        CLEANUP_FREE char *name =
+                setting ? strdup("pool.memory_mb") : text_format("runtimes.%s.pool.warm", runtime->name);
         CLEANUP_FREE char *what = NULL;
 
         if (setting)

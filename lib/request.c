@@ -353,7 +353,8 @@ static size_t strings_size(char *const *strings, size_t size) {
 static int complete(Parser *parser) {
         Request *request = parser->request;
         const ConfigRuntime *runtime;
-        size_t args = strings_size(request->args, request->args_size), env = strings_size(request->env, request->env_size);
+        size_t args = strings_size(request->args, request->args_size),
+               env = strings_size(request->env, request->env_size);
 
         if (args + env > REQUEST_STRINGS_MAX)
                 return REFUSE(parser, "out_of_range", args > env ? "args" : "env",

@@ -8,6 +8,7 @@ import threading
 import time
 
 from api import UnixConnection, check_refusal, unix_connect
+from engine import docker
 from harness import AgentTestCase
 from places import is_sanitized, patience, wait_for
 
@@ -467,22 +468,44 @@ class Load(AgentTestCase):
             thread.join(patience(90))
         return answers
 
+    def bad_input(self):
+        """A little of everything that is refused, and of clients that leave."""
+        for body in (b"x" * 10_000_000, b"[" * 10_000, b"{", b"\xff", json.dumps(with_files({"../x": ""})).encode()):
+            self.assertIn(self.agent.post(body).status, (400, 413))
+        head = b"POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n"
+        for half in (b"POST", head, head + b'{"runtime"'):
+            with unix_connect(self.agent.socket) as sock:
+                sock.sendall(half)
+        with unix_connect(self.agent.socket) as sock:
+            body = json.dumps(program(code="tail -f /dev/null")).encode()
+            sock.sendall(head.replace(b"90", b"%d" % len(body)) + body)
+            self.agent.wait_running()
+        self.agent.wait_no_sandbox()
+
     def settled(self):
-        """Waits until the agent has closed what the burst left, and returns its memory."""
+        """Waits until the agent has closed what was there, and returns its memory."""
         wait_for("an idle agent", lambda: self.agent.open_files() <= self.idle_files + 4, 20)
         return self.agent.resident_kb()
+
+    def round(self):
+        self.agent.wait_idle()
+        self.check_answers(self.burst())
+        for _ in range(10):
+            self.bad_input()
+        return self.settled()
 
     def test_200_clients_at_once_all_get_an_answer_and_leave_nothing(self):
         self.agent.run("sh", "true")
         self.idle_files = self.agent.open_files()
         # An allocator may take until the second or third burst to have what it wants; a leak never has enough.
-        allowance = 32768 if is_sanitized() else 1024
-        memory = []
-        while len(memory) < 2 or memory[-1] - memory[-2] >= allowance:
-            self.assertLess(len(memory), 5, f"resident kB after each burst: {memory}")
-            self.agent.wait_idle()
-            self.check_answers(self.burst())
-            memory.append(self.settled())
+        for _ in range(3):
+            self.round()
+        files, before = self.agent.open_files(), self.round()
+        for _ in range(3):
+            after = self.round()
+        # 600 requests and 210 bad ones: a kilobyte lost in each would show. ASan keeps what was freed for a while.
+        self.assertLess(after - before, 32768 if is_sanitized() else 512)
+        self.assertLessEqual(self.agent.open_files(), files)
         self.agent.wait_no_sandbox()
 
     def check_answers(self, answers):
@@ -503,6 +526,24 @@ class Load(AgentTestCase):
         waited = sorted(run.result()["timing"]["queue_ms"] for run in runs)
         self.assertLess(waited[0], 900)
         self.assertGreater(waited[-1], 900)
+
+
+class Untaken(AgentTestCase):
+    """A client that does not take its answer."""
+
+    changes = {"http": {"answers_mb": 1, "request_ms": 60000}, "agent": {"queue_ms": 60000}}
+
+    def test_its_answer_holds_up_others_before_memory_is_full(self):
+        lazy = UnixConnection(self.agent.socket, patience(30))
+        request = program(code="head -c 4000000 /dev/zero | tr '\\000' x", limits={"output_kb": 8000})
+        lazy.request("POST", RUN, json.dumps(request), JSON)
+        wait_for("its end", lambda: self.agent.get("/v1/status").json["executions"]["ended"] == 1, 20)
+        self.agent.wait_idle()
+        other = self.agent.start_run("sh", "echo hi")
+        wait_for("a queue", lambda: self.agent.get("/v1/status").json["executions"]["queued"] == 1)
+        self.assertEqual(docker().containers(self.agent.instance), [])
+        self.assertEqual(len(json.loads(lazy.getresponse().read())["stdout"]), 4000000)
+        self.assertEqual(other.result()["stdout"], "hi\n")
 
 
 class Queue(AgentTestCase):

@@ -221,6 +221,12 @@ class Comings(WarmTestCase):
         self.assertEqual((result["stdout"], result["sandbox"]["warm"]), ("1\n", False))
         wait_for("others", lambda: self.pool()["ready"] == 2 and not before & self.container_ids(), 30)
 
+        # Nobody asks for a sandbox, but a check comes by: it must not take the new one for what it has always known.
+        before = self.container_ids()
+        put()
+        docker().reload()
+        wait_for("others", lambda: self.pool()["ready"] == 2 and not before & self.container_ids(), 30)
+
     def test_adapter_that_is_not_there_makes_the_pool_fail_and_the_runtime_work(self):
         broken = dict(harness.warm_deno(warm=1), warm_arguments=["--preload=/no/such/adapter.ts"])
         self.agent.configure({"runtimes": {"warm": broken}})
@@ -230,6 +236,21 @@ class Comings(WarmTestCase):
         result = self.agent.run("warm", "console.log(1)")
         self.assertEqual((result["stdout"], result["sandbox"]["warm"]), ("1\n", False))
         self.assertIn("/no/such/adapter.ts", self.agent.log_text())
+
+
+class NoEnvironment(WarmTestCase):
+    """A command that keeps the environment from its programs."""
+
+    @classmethod
+    def setUpClass(cls):
+        runtime = harness.warm_deno(warm=2)
+        command = [word for word in runtime["command"] if word != "--allow-env"]
+        cls.changes = {"runtimes": {"warm": dict(runtime, command=command)}}
+        super().setUpClass()
+
+    def test_request_with_variables_runs_as_if_nothing_had_been_warm(self):
+        code = "console.log('ran', (await Deno.permissions.query({ name: 'env' })).state)"
+        self.assertEqual(self.run_warm(code, env={"A": "1"})["stdout"], "ran prompt\n")
 
 
 class Forgery(WarmTestCase):

@@ -494,8 +494,9 @@ TEST(what_stands_ready_must_fit_its_memory_and_that_the_host) {
         assert_refused(
                 "\npool = { memory_mb = 63; };" WARM(2),
                 "2: pool.memory_mb: 63 is too little for all sandboxes that are to stand ready (32 MB each: 64)");
-        assert_refused("\n" WARM(33), "2: runtimes.r.pool.warm: 33 brings the sandboxes that are to stand ready to 1056 MB "
-                                      "(32 each), above pool.memory_mb, which is 1024 unless set");
+        assert_refused("\n" WARM(33),
+                       "2: runtimes.r.pool.warm: 33 brings the sandboxes that are to stand ready to 1056 MB "
+                       "(32 each), above pool.memory_mb, which is 1024 unless set");
         assert_refused_at("pool = { memory_mb = 16777216; };",
                           "F:1: pool.memory_mb: 16777216 is more than this host has");
 }

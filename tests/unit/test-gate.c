@@ -23,7 +23,7 @@
 #define INFO                                                                                                       \
         "{\"ServerVersion\":\"20.10.24\",\"KernelVersion\":\"" HOST_RELEASE "\",\"Runtimes\":{\"runc\":{\"path\":" \
         "\"runc\"},\"runsc\":{\"path\":\"/nonexistent/runsc\"}}}"
-#define INFO_WITH_ARGUMENTS                                                                                   \
+#define INFO_WITH_ARGUMENTS                                                                                \
         "{\"ServerVersion\":\"20.10.24\",\"KernelVersion\":\"" HOST_RELEASE "\",\"Runtimes\":{\"runsc\":{" \
         "\"path\":\"/nonexistent/runsc\",\"runtimeArgs\":[\"--debug\"]}}}"
 #define IMAGE(id, guest) "{\"Id\":\"" id "\",\"Config\":{\"Labels\":{\"tee.guest.version\":\"" guest "\"}}}"

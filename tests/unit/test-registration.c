@@ -62,8 +62,7 @@ TEST(what_is_not_registered_is_not_found) {
 static void assert_disagrees(const char *text, const char *info_path, const char *expected_reason) {
         CLEANUP_FREE char *reason = NULL;
 
-        assert_case(registration_check(text, strlen(text), "runsc", info_path, &reason) == -EINVAL, "agrees: %s",
-                    text);
+        assert_case(registration_check(text, strlen(text), "runsc", info_path, &reason) == -EINVAL, "agrees: %s", text);
         assert_non_null(reason);
         assert_string_equal(reason, expected_reason);
 }

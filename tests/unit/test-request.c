@@ -468,8 +468,8 @@ TEST(args_and_env_together_have_a_bound) {
                         assert_int_equal(buffer_append_format(&body, "%s\"%065535d\"", k > 0 ? "," : "", 0), 0);
                 assert_int_equal(buffer_append_text(&body, "],\"env\":{"), 0);
                 for (int k = 0; k < variables; k++)
-                        assert_int_equal(buffer_append_format(&body, "%s\"E%02d\":\"%065531d\"", k > 0 ? "," : "", k, 0),
-                                         0);
+                        assert_int_equal(
+                                buffer_append_format(&body, "%s\"E%02d\":\"%065531d\"", k > 0 ? "," : "", k, 0), 0);
                 assert_int_equal(buffer_append_text(&body, "}"), 0);
                 CLEANUP_FREE char *whole = with((char *) body.data);
                 if (i == 0)
