@@ -13,7 +13,16 @@ AGENT = BUILD / "tee-agent"
 TEE_RUN = BUILD / "tee-run"
 TEE_BENCH = BUILD / "tee-bench"
 TEST_DIR = (ROOT / os.environ.get("TEE_DEV_DIR", "build/test")).resolve()
-GUIDE = ROOT.parent / "shared" / "reference" / "gvisor-configuration-guide.md"
+GUIDE = ROOT.parent / "shared" / "reference" / "gvisor-configuration-guide.md"  # not in a clone
+GUIDE_PARTS = ROOT / "tests" / "integration" / "guide"  # what is copied from it
+
+
+def guides(name):
+    """A text that the guide prescribes, character for character: banner or warning."""
+    text = (GUIDE_PARTS / f"{name}.txt").read_text(encoding="utf-8").removesuffix("\n")
+    if GUIDE.exists():
+        assert f"\n{text}\n" in GUIDE.read_text(encoding="utf-8"), f"{name}.txt is not what the guide says"
+    return text
 
 
 @functools.lru_cache(maxsize=None)

@@ -11,7 +11,7 @@ import unittest
 from api import check_refusal, check_status
 from engine import docker
 from harness import IMAGE_SH, Agent, AgentTestCase
-from places import GUIDE, is_sanitized, wait_for
+from places import guides, is_sanitized, wait_for
 from scripted_docker import HANG_UP, LATE, PASS, STALL, ScriptedDocker, answer
 
 CANARY = "canary-4711-of-the-program"
@@ -379,15 +379,14 @@ class Disabled(AgentTestCase):
     agent_environment = {"DISABLE_GVISOR": "true"}
 
     def test_banner_stands_in_the_log_character_for_character(self):
-        banner = re.search(r"^╔.*?╝$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL).group(0)
+        banner = guides("banner")
         lines = self.agent.log_text().splitlines()
         self.assertEqual(self.agent.log_text().count("╔"), 1)
         begin = next(i for i, line in enumerate(lines) if "╔" in line)
         self.assertEqual(lines[begin:begin + banner.count("\n") + 1], banner.split("\n"))
 
     def test_each_execution_logs_the_guides_warning(self):
-        warning = re.search(r"^⚠️  WARNING: gVisor is DISABLED - .*$", GUIDE.read_text(encoding="utf-8"),
-                            re.MULTILINE).group(0)
+        warning = guides("warning")
         before = self.agent.log_text().count(warning)
         for _ in range(2):
             self.agent.run("sh", "true")
