@@ -171,17 +171,31 @@ class Main(AgentTestCase):
         result = self.agent.run("sh", "ulimit -u; ulimit -t", limits=limits)
         self.assertEqual(result["stdout"].split(), ["20", "3"], result)
 
-    def test_program_runs_unprivileged_without_network_and_with_a_readonly_root(self):
-        code = ("id -u; id -g; ls /sys/class/net; echo x 2>/dev/null > /x || echo readonly;"
-                "grep -E 'Cap(Prm|Eff|Bnd)' /proc/self/status")
-        result = self.agent.run("sh", code)
-        uid, gid, *rest = result["stdout"].split("\n")
-        self.assertEqual((uid, gid), ("65532", "65532"))
-        self.assertIn("readonly", rest)
-        self.assertNotIn("eth0", result["stdout"])
-        for line in rest:
-            if line.startswith(("CapPrm", "CapEff")):
-                self.assertEqual(int(line.split()[1], 16), 0, line)
+    def test_program_runs_unprivileged_and_with_a_readonly_root(self):
+        result = self.agent.run("sh", "id -u; id -g; id -G; echo x 2>/dev/null > /x || echo readonly")
+        self.assertEqual(result["stdout"].split(), ["65532", "65532", "65532", "readonly"], result)
+
+    def capabilities(self):
+        status = self.agent.run("sh", "cat /proc/self/status")["stdout"]
+        return {name: int(value, 16) for name, value in re.findall(r"^(Cap\w+):\s*([0-9a-f]+)$", status, re.MULTILINE)}
+
+    def test_program_holds_no_capability(self):
+        held = self.capabilities()
+        held.setdefault("CapAmb", 0)  # which gVisor does not print
+        del held["CapBnd"]
+        self.assertEqual(held, {"CapInh": 0, "CapPrm": 0, "CapEff": 0, "CapAmb": 0})
+
+    def test_program_could_gain_no_capability(self):
+        self.assertEqual(self.capabilities()["CapBnd"], 0)
+
+    def test_program_has_no_network_but_its_loopback(self):
+        code = "tail -n +3 /proc/net/dev | cut -d: -f1; nc -w 5 192.0.2.1 80 < /dev/null 2>&1; echo $?; " \
+               "nc -w 5 127.0.0.1 80 < /dev/null 2>&1"
+        interfaces, outside, status, inside = self.agent.run("sh", code)["stdout"].strip().split("\n")
+        self.assertEqual(interfaces.split(), ["lo"])
+        self.assertRegex(outside, "192.0.2.1.*: (Network is unreachable|No route to host)$")
+        self.assertEqual(status, "1")
+        self.assertRegex(inside, "127.0.0.1.*: Connection refused$", "nc itself does not work")
 
     def test_deno_permissions_are_a_second_layer(self):
         code = "for (const path of ['/etc', '/proc/self']) try { Deno.readDirSync(path); console.log('read', path) }" \
@@ -196,9 +210,13 @@ class Main(AgentTestCase):
         self.assertEqual(self.agent.run("deno", code)["stdout"], "100000\n100000\n")
 
     def test_executions_see_nothing_of_each_other(self):
-        self.agent.run("sh", "echo secret > /work/left; echo secret > /tmp/left")
-        result = self.agent.run("sh", "ls -A /work /tmp; ps")
-        self.assertNotIn("left", result["stdout"])
+        look = "ls -A /work /tmp; ps -o args"
+        first = self.agent.run("sh", f"touch /work/left-a /tmp/left-b; tail -f /dev/null & {look}")
+        second = self.agent.run("sh", look)
+        self.assertEqual((first["status"], second["status"]), ("ok", "ok"), (first, second))
+        for trace in ("left-a\n", "left-b\n", "tail -f"):
+            self.assertIn(trace, first["stdout"])
+            self.assertNotIn(trace, second["stdout"])
 
     def test_sandbox_is_gone_when_all_is_over(self):
         self.agent.run("sh", "true")
