@@ -110,6 +110,7 @@ class Agent:
         self.log_begin = 0
         self.config = self.folder / "tee.conf"
         self.environment = environment or {}
+        self.prefix = []  # of its command
         self.process = None
         self.listener = None
         self.notifications = []
@@ -139,7 +140,7 @@ class Agent:
         environment.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         environment.update(self.environment)
-        self.process = activate([AGENT, "--config", self.config], self.listener, environment, self.log)
+        self.process = activate([*self.prefix, AGENT, "--config", self.config], self.listener, environment, self.log)
         self.wait_notified("READY=1", 20)
         return self
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a real journald gets from the agent: records with fields to select by, and nothing of a program's."""
+
+import json
+import os
+
+from harness import Agent, AgentTestCase
+from journald import Journald
+from places import guides
+
+CANARY = "canary0817"
+
+
+class JournalTestCase(AgentTestCase):
+    """An agent that is connected to a journal as a service is."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.agent = Agent(cls.__name__.lower(), cls.changes, cls.agent_environment)
+        cls.journal = Journald(cls.agent.folder / "journald.log")
+        cls.addClassCleanup(cls.journal.close)
+        cls.addClassCleanup(cls.agent.account)
+        cls.agent.prefix = cls.journal.prefix()
+        cls.agent.start().wait_open()
+
+    def fields_of(self, entry):
+        """Those that are the agent's own, without what is a measurement."""
+        return {name: value for name, value in entry.items()
+                if name.startswith("TEE_") and name not in ("TEE_CPU_USEC", "TEE_MEMORY_PEAK", "TEE_WALL_USEC")}
+
+
+class Journal(JournalTestCase):
+    def test_every_record_is_the_agents_own_and_none_a_line_of_its_stderr(self):
+        self.agent.run("sh", "true")
+        for entry in self.journal.entries(_PID=self.agent.process.pid):
+            self.assertEqual((entry["SYSLOG_IDENTIFIER"], entry["_TRANSPORT"]), ("tee-agent", "journal"), entry)
+        self.assertEqual(self.agent.log_text(), "", "what goes to the journal goes nowhere else")
+
+    def test_start_says_that_gvisor_is_enabled(self):
+        self.assertEqual(self.journal.wait_entry(MESSAGE="✓ gVisor sandboxing: ENABLED")["PRIORITY"], "6")
+        self.assertFalse([one for one in self.journal.entries() if "DISABLED" in one["MESSAGE"]])
+
+    def test_execution_has_a_record_with_its_fields(self):
+        result = self.agent.run("sh", "exit 3")
+        entry = self.journal.wait_entry(TEE_EXECUTION_ID=result["id"])
+        self.assertEqual((entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"]), ("6", "tee-agent"))
+        self.assertEqual(self.fields_of(entry), {
+            "TEE_EXECUTION_ID": result["id"], "TEE_RUNTIME": "sh", "TEE_CLIENT_UID": str(os.getuid()),
+            "TEE_STATUS": "error", "TEE_GVISOR": "1"})
+        self.assertIn(result["id"], entry["MESSAGE"])
+        self.assertEqual(int(entry["TEE_MEMORY_PEAK"]), result["usage"]["memory_peak_bytes"])
+        self.assertAlmostEqual(int(entry["TEE_CPU_USEC"]) / 1000, result["usage"]["cpu_ms"], delta=0.1)
+        self.assertAlmostEqual(int(entry["TEE_WALL_USEC"]) / 1000, result["timing"]["run_ms"], delta=0.1)
+
+    def test_limit_has_its_cause_in_the_record(self):
+        result = self.agent.run("sh", "tail -f /dev/null", limits={"wall_ms": 300})
+        entry = self.journal.wait_entry(TEE_EXECUTION_ID=result["id"])
+        self.assertEqual((entry["TEE_STATUS"], entry["TEE_CAUSE"]), ("wall_limit", result["cause"]))
+
+    def test_refusal_has_a_record_with_its_code(self):
+        self.assert_refusal(self.agent.post({"runtime": "sh"}), 400, "missing_field", "code")
+        entry = self.journal.wait_entry(TEE_CODE="missing_field")
+        self.assertEqual((entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"]), ("6", "tee-agent"))
+        self.assertEqual(self.fields_of(entry), {"TEE_CODE": "missing_field", "TEE_HTTP_STATUS": "400",
+                                                 "TEE_CLIENT_UID": str(os.getuid())})
+
+    def test_nothing_of_a_programs_is_in_any_field(self):
+        code = f"echo {CANARY}; echo {CANARY} >&2; exit 5"
+        rest = {"args": [CANARY], "env": {CANARY: CANARY}, "stdin": CANARY, "labels": {CANARY: CANARY}}
+        ended = self.agent.run("sh", code, **rest)
+        self.assertEqual(ended["stdout"], CANARY + "\n")
+        for request in (dict(rest, runtime="sh", code=code, limits={"wall_ms": 0}),
+                        {"runtime": "sh", "files": {f"../{CANARY}": ""}, "entry": CANARY},
+                        {"runtime": "sh", "code": CANARY, CANARY: 1}, {"runtime": CANARY, "code": CANARY},
+                        dict(rest, runtime="sh", code=code, entry=CANARY)):
+            self.assertEqual(self.agent.post(request).status, 400)
+        self.assertEqual(self.agent.post(CANARY.encode()).error["code"], "invalid_json")
+        self.journal.wait_entry(TEE_EXECUTION_ID=ended["id"])
+        self.journal.wait_entry(TEE_CODE="invalid_json")
+        self.assertNotIn(CANARY, json.dumps(self.journal.entries()))
+
+
+class JournalWithoutGvisor(JournalTestCase):
+    agent_environment = {"DISABLE_GVISOR": "true"}
+
+    def test_banner_is_one_warning_byte_for_byte(self):
+        banners = [one for one in self.journal.entries(_PID=self.agent.process.pid) if "╔" in one["MESSAGE"]]
+        self.assertEqual([one["MESSAGE"] for one in banners], [guides("banner")])
+        self.assertEqual((banners[0]["PRIORITY"], banners[0]["SYSLOG_IDENTIFIER"]), ("4", "tee-agent"))
+
+    def test_each_execution_has_the_guides_warning_and_its_record_says_so(self):
+        before = len(self.journal.entries(MESSAGE=guides("warning")))
+        result = self.agent.run("sh", "true")
+        self.assertEqual(self.journal.wait_entry(TEE_EXECUTION_ID=result["id"])["TEE_GVISOR"], "0")
+        warnings = self.journal.entries(MESSAGE=guides("warning"))
+        self.assertEqual([one["PRIORITY"] for one in warnings], ["4"] * (before + 1))
+
+    def test_log_does_not_say_enabled(self):
+        self.assertFalse([one for one in self.journal.entries() if "ENABLED" in one["MESSAGE"]])
