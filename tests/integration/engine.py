@@ -70,11 +70,10 @@ class Docker:
     def untag(self, image):
         self.call("DELETE", f"/images/{image}?noprune=1", expect=(200, 404))
 
-    def import_empty(self, repository, label):
-        """An image without files that has one label."""
+    def import_tar(self, repository, label, tar=bytes(10240)):
+        """An image of these files, by default none, that has one label."""
         changes = f"LABEL%20{label}"
-        empty_tar = bytes(10240)
-        self.call("POST", f"/images/create?fromSrc=-&repo={repository}&tag=latest&changes={changes}", raw=empty_tar)
+        self.call("POST", f"/images/create?fromSrc=-&repo={repository}&tag=latest&changes={changes}", raw=tar)
 
 
 def script(*command):

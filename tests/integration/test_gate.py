@@ -323,8 +323,8 @@ class Images(ShutGate, AgentTestCase):
         for image in ("tee-test-late", "tee-test-old", "tee-test-bare"):
             docker().untag(image)
             cls.addClassCleanup(docker().untag, image)
-        docker().import_empty("tee-test-old", "tee.guest.version=0.0.1-older")
-        docker().import_empty("tee-test-bare", "unrelated=label")
+        docker().import_tar("tee-test-old", "tee.guest.version=0.0.1-older")
+        docker().import_tar("tee-test-bare", "unrelated=label")
         super().setUpClass()
 
     def assert_unavailable(self, name, code, in_message):

@@ -162,14 +162,25 @@ class Main(AgentTestCase):
         result = self.agent.run("sh", "echo out; echo err >&2; echo out2")
         self.assertEqual((result["stdout"], result["stderr"]), ("out\nout2\n", "err\n"))
 
+    ULIMITS = "for limit in n u t f c; do ulimit -$limit; ulimit -H -$limit; done"  # files in blocks of 512 bytes
+
     def test_limits_that_are_left_out_have_their_defaults(self):
-        result = self.agent.run("sh", "ulimit -n; ulimit -u; ulimit -t")
-        self.assertEqual(result["stdout"].split(), ["1024", "64", "10"], result)
+        result = self.agent.run("sh", self.ULIMITS)
+        self.assertEqual(result["stdout"].split(), ["1024", "1024", "64", "64", "10", "11", "131072", "131072", "0", "0"],
+                         result)
 
     def test_limits_that_are_given_are_set(self):
         limits = {"cpu_ms": 3000, "processes": 20, "wall_ms": 5000, "memory_mb": 64, "output_kb": 1, "disk_mb": 8}
-        result = self.agent.run("sh", "ulimit -u; ulimit -t", limits=limits)
-        self.assertEqual(result["stdout"].split(), ["20", "3"], result)
+        result = self.agent.run("sh", self.ULIMITS, limits=limits)
+        self.assertEqual(result["stdout"].split(), ["1024", "1024", "20", "20", "3", "4", "16384", "16384", "0", "0"],
+                         result)
+
+    def test_program_leads_a_session_of_its_own(self):
+        result = self.agent.run("sh", "cat /proc/$$/stat /proc/1/stat")
+        program, guest = (line.split()[:6] for line in result["stdout"].splitlines())
+        pid, _, _, parent, group, session = program
+        self.assertEqual((parent, group, session), ("1", pid, pid))
+        self.assertNotIn(pid, guest)
 
     def test_program_runs_unprivileged_and_with_a_readonly_root(self):
         result = self.agent.run("sh", "id -u; id -g; id -G; echo x 2>/dev/null > /x || echo readonly")

@@ -146,6 +146,18 @@ class Programs(AgentTestCase):
         self.assertEqual((result["status"], result["stdout"]), ("ok", "after\n"), result)
         self.assertRegex(result["stderr"], "(?i)no space|too large|I/O error")
 
+    def test_file_one_byte_larger_than_the_disk_ends_it(self):
+        code = "echo before; exec dd if=/dev/zero of=/work/big bs=1 count=1 seek=4194304"
+        result = self.agent.run("sh", code, limits={"disk_mb": 4})
+        self.assert_limit(result, "disk_limit", "disk_mb")
+        self.assertIn("SIGXFSZ", result["evidence"])
+        self.assertEqual(result["stdout"], "before\n")
+
+    def test_file_exactly_as_large_as_the_disk_does_not(self):
+        code = "dd if=/dev/zero of=/work/sparse bs=1 count=1 seek=4194303 2>/dev/null; stat -c %s /work/sparse"
+        result = self.agent.run("sh", code, limits={"disk_mb": 4})
+        self.assertEqual((result["status"], result["stdout"]), ("ok", "4194304\n"), result)
+
     def test_disk_limit_holds_for_tmp_too(self):
         code = "head -c 33554432 /dev/zero > /tmp/big && echo fits; echo after"
         result = self.agent.run("sh", code, limits={"disk_mb": 4})
