@@ -546,6 +546,23 @@ class Untaken(AgentTestCase):
         self.assertEqual(other.result()["stdout"], "hi\n")
 
 
+class Places(AgentTestCase):
+    changes = {"agent": {"max_running": 3, "queue_length": 64, "queue_ms": 60000}}
+
+    def test_never_more_sandboxes_exist_than_may_and_everybody_is_served(self):
+        runs = [self.agent.start_run("sh", f"echo {i}", timeout=60) for i in range(30)]
+        seen = collections.Counter()
+
+        def all_answered():
+            seen[len(docker().containers(self.agent.instance))] += 1  # in any state: one that has ended costs memory, too
+            return all(run.ended for run in runs)
+
+        wait_for("all answers", all_answered, 90)
+        self.assertEqual([run.result()["stdout"] for run in runs], [f"{i}\n" for i in range(30)])
+        self.assertEqual(max(seen), 3, seen)
+        self.assertGreater(sum(seen.values()), 30, "looked too seldom to have seen a fourth")
+
+
 class Queue(AgentTestCase):
     changes = {"agent": {"max_running": 1, "queue_length": 1, "queue_ms": 700}}
 
