@@ -489,12 +489,20 @@ static void refuse_queued(Agent *agent) {
         }
 }
 
+/* The service manager kills what takes longer to stop than its unit says, unless it is told. */
+static void tell_stopping(Agent *agent) {
+        uint64_t usec = agent->config->drain_ms * USEC_PER_MSEC + 2 * FAREWELL_USEC;
+        CLEANUP_FREE char *stopping = text_format("STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long) usec);
+
+        notifier_send(agent->notifier, stopping ? stopping : "STOPPING=1");
+}
+
 void agent_drain(Agent *agent) {
         int r;
 
         if (!agent->draining) {
                 agent->draining = true;
-                notifier_send(agent->notifier, "STOPPING=1");
+                tell_stopping(agent);
                 http_drain(agent->http);
                 gate_stop(agent->gate);
                 refuse_queued(agent);

@@ -21,6 +21,7 @@
 #define RETRY_FIRST_USEC (USEC_PER_SEC / 2)
 #define RETRY_LAST_USEC (10 * USEC_PER_SEC)
 #define SETTLE_USEC (USEC_PER_SEC / 10) /* one change on the host seldom comes alone */
+#define IMAGES_SETTLE_USEC USEC_PER_SEC /* a host that builds images tells of them all day */
 #define EVENTS_LASTING_USEC (10 * USEC_PER_SEC)
 #define EVENTS_PAUSE_FIRST_USEC (2 * USEC_PER_SEC)
 #define EVENTS_PAUSE_LAST_USEC (60 * USEC_PER_SEC)
@@ -406,9 +407,12 @@ static void step_info(Gate *gate) {
 /* Any event of the daemon itself or of an image may have changed what was checked. */
 static void on_event(const cJSON *event, void *userdata) {
         const char *type = json_get_string(event, "Type");
+        Gate *gate = userdata;
 
-        if (type && (strcmp(type, "daemon") == 0 || strcmp(type, "image") == 0))
-                gate_check(userdata);
+        if (type && strcmp(type, "image") == 0 && gate->state == GATE_OPEN && !gate->checking)
+                check_in(gate, IMAGES_SETTLE_USEC);
+        else if (type && (strcmp(type, "daemon") == 0 || strcmp(type, "image") == 0))
+                gate_check(gate);
 }
 
 static void on_events_ended(const DockerReply *reply, void *userdata) {

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The only file that talks to journald. The identifier and where records go are the process's, like stderr itself, and
- * so the one piece of state here that is not somebody's object. */
+ * so the one piece of state here that is not somebody's object.
+ *
+ * sd_journal_sendv(3) waits while journald's queue is full, and a journald that hangs must not stop executions. So a
+ * socket of ours, connected to the same queue, is asked first whether there is room (unix(7): a datagram socket is
+ * writable while its peer's queue takes one more). Records that find none are counted, and the count becomes a record.
+ */
 
 #include "log.h"
 #include "text.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
@@ -19,6 +27,8 @@
 static const char *log_identifier = "tee";
 static bool log_to_journal = false;
 static bool log_debug = false;
+static int log_queue_fd = -1; /* -1: not to be had, and then nobody is asked */
+static unsigned log_lost = 0;
 
 /* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the stream to the journal. It is inherited by children whose
  * stderr is something else, so it must match. */
@@ -32,9 +42,27 @@ static bool stderr_is_journal(void) {
         return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
+/* journald's socket is one file for all its lives: systemd keeps it. */
+static int connect_queue(void) {
+        static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        if (fd >= 0 && connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                fd = close_fd(fd);
+        return fd;
+}
+
+static bool journal_has_room(void) {
+        struct pollfd queue = {.fd = log_queue_fd, .events = POLLOUT};
+
+        return log_queue_fd < 0 || poll(&queue, 1, 0) != 0;
+}
+
 void log_open(const char *identifier) {
         log_identifier = identifier;
         log_to_journal = stderr_is_journal();
+        if (log_to_journal && log_queue_fd < 0)
+                log_queue_fd = connect_queue();
         log_debug = getenv("TEE_DEBUG") != NULL;
 }
 
@@ -76,6 +104,19 @@ static int write_journal(int priority, const char *message_id, const char *const
         return sd_journal_sendv(iov, (int) n);
 }
 
+/* Returns false when not even that could be written. */
+static bool tell_lost(void) {
+        char message[96];
+
+        if (log_lost == 0)
+                return true;
+        (void) snprintf(message, sizeof(message), "%u records are missing here: journald took none", log_lost);
+        if (write_journal(LOG_WARNING, NULL, NULL, message) < 0)
+                return false;
+        log_lost = 0;
+        return journal_has_room();
+}
+
 void log_record(int priority, const char *message_id, const char *const *fields, const char *format, ...) {
         CLEANUP_FREE char *message = NULL;
         va_list arguments;
@@ -90,6 +131,11 @@ void log_record(int priority, const char *message_id, const char *const *fields,
                 message = NULL;
                 return;
         }
-        if (!log_to_journal || write_journal(priority, message_id, fields, message) < 0)
+        if (!log_to_journal) {
                 write_stderr(message);
+                return;
+        }
+        /* Not to stderr instead: that is journald, too. */
+        if (!journal_has_room() || !tell_lost() || write_journal(priority, message_id, fields, message) < 0)
+                log_lost++;
 }

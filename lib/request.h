@@ -12,8 +12,9 @@
 #define REQUEST_ARGS_MAX 256
 #define REQUEST_ENV_MAX 256
 #define REQUEST_LABELS_MAX 16
-#define REQUEST_STRINGS_MAX ((size_t) 1024 * 1024) /* args and env together, each with its NUL; execve(2) takes 2 MiB \
-                                                    */
+#define REQUEST_STRINGS_MAX                                                                       \
+        ((size_t) 1024 * 1024) /* args and env together, each with its NUL; execve(2) takes 2 MiB \
+                                */
 #define REQUEST_LABEL_SIZE_MAX 256U
 
 typedef struct RequestFile {

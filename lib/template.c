@@ -28,8 +28,9 @@ static int add_strings(cJSON *object, const char *key, const char *const *values
 static int add_tmpfs(cJSON *host, const TemplateInput *input) {
         unsigned long long uid = input->config->sandbox_uid, bytes = input->disk_mb * 1024 * 1024;
         cJSON *tmpfs = cJSON_AddObjectToObject(host, "Tmpfs");
-        CLEANUP_FREE char *work = text_format("rw,nosuid,nodev,size=%llu,mode=0700,uid=%llu,gid=%llu", bytes, uid, uid);
-        CLEANUP_FREE char *tmp = text_format("rw,nosuid,nodev,size=%llu,mode=1777", bytes);
+        CLEANUP_FREE char *work =
+                text_format("rw,nosuid,nodev,noexec,size=%llu,mode=0700,uid=%llu,gid=%llu", bytes, uid, uid);
+        CLEANUP_FREE char *tmp = text_format("rw,nosuid,nodev,noexec,size=%llu,mode=1777", bytes);
 
         if (!tmpfs || !work || !tmp || add_string(tmpfs, "/work", work) < 0 || add_string(tmpfs, "/tmp", tmp) < 0)
                 return -ENOMEM;

@@ -243,7 +243,7 @@ class Container(AgentTestCase):
         self.assertEqual(set(host["Tmpfs"]), {"/work", "/tmp"})
         for options in host["Tmpfs"].values():
             self.assertIn(f"size={7 << 20}", options.split(","))
-            self.assertLessEqual({"nosuid", "nodev"}, set(options.split(",")))
+            self.assertLessEqual({"nosuid", "nodev", "noexec"}, set(options.split(",")))
         of_the_image = docker().call("GET", f"/images/{container['Image']}/json").json["Config"]["Labels"]
         self.assertEqual(set(config["Labels"]) - set(of_the_image), {"tee.instance", "tee.boot", "tee.execution"})
         self.assertEqual(config["Labels"]["tee.instance"], self.agent.instance)

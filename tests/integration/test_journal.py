@@ -3,10 +3,12 @@
 
 import json
 import os
+import pathlib
+import signal
 
 from harness import Agent, AgentTestCase
 from journald import Journald
-from places import guides
+from places import guides, wait_for
 
 CANARY = "canary0817"
 
@@ -78,6 +80,19 @@ class Journal(JournalTestCase):
         self.journal.wait_entry(TEE_EXECUTION_ID=ended["id"])
         self.journal.wait_entry(TEE_CODE="invalid_json")
         self.assertNotIn(CANARY, json.dumps(self.journal.entries()))
+
+
+    def test_journald_that_hangs_holds_nothing_up_and_what_was_lost_is_told(self):
+        room = int(pathlib.Path("/proc/sys/net/unix/max_dgram_qlen").read_text(encoding="ascii"))
+        self.journal.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(room + 20):
+                self.assertEqual(self.agent.request("GET", "/nothing", timeout=5).status, 404)
+            self.assertEqual(self.agent.run("sh", "echo on")["stdout"], "on\n")
+        finally:
+            self.journal.process.send_signal(signal.SIGCONT)
+        wait_for("room", lambda: self.agent.get("/nothing").status == 404 and [
+            one for one in self.journal.entries(PRIORITY="4") if "records are missing here" in one["MESSAGE"]])
 
 
 class JournalWithoutGvisor(JournalTestCase):

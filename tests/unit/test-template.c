@@ -53,8 +53,8 @@ TEST(a_sandbox_is_made_exactly_so) {
                 "\"HostConfig\":{\"Runtime\":\"runsc\",\"NetworkMode\":\"none\",\"IpcMode\":\"none\","
                 "\"ReadonlyRootfs\":true,\"Privileged\":false,\"CapDrop\":[\"ALL\"],"
                 "\"CapAdd\":[\"SETUID\",\"SETGID\",\"KILL\"],\"SecurityOpt\":[\"no-new-privileges\"],"
-                "\"Tmpfs\":{\"/work\":\"rw,nosuid,nodev,size=67108864,mode=0700,uid=1234,gid=1234\","
-                "\"/tmp\":\"rw,nosuid,nodev,size=67108864,mode=1777\"},"
+                "\"Tmpfs\":{\"/work\":\"rw,nosuid,nodev,noexec,size=67108864,mode=0700,uid=1234,gid=1234\","
+                "\"/tmp\":\"rw,nosuid,nodev,noexec,size=67108864,mode=1777\"},"
                 "\"Memory\":268435456,\"MemorySwap\":268435456,\"NanoCpus\":1500000000,\"PidsLimit\":2000,"
                 "\"Ulimits\":[{\"Name\":\"core\",\"Soft\":0,\"Hard\":0}],\"LogConfig\":{\"Type\":\"none\"}}}");
 }
