@@ -4,6 +4,7 @@ written for the test. Each test class has one (AgentTestCase) and accounts for i
 0 and without a container.
 """
 
+import contextlib
 import copy
 import fcntl
 import json
@@ -187,7 +188,16 @@ class Agent:
         return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE).group(1))
 
     def open_files(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        """How many it has open: connections of clients, those to others (Docker, of which it keeps some), the rest."""
+        links = []
+        for file in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                links.append(os.readlink(file))
+        sockets = {link[len("socket:["):-1] for link in links if link.startswith("socket:[")}
+        named = [line.split()[7] for line in pathlib.Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()
+                 if line.split()[6] in sockets and len(line.split()) > 7]
+        clients = named.count(str(self.socket)) - 1  # the listener has the same name
+        return {"clients": clients, "others": len(sockets) - len(named), "rest": len(links) - len(sockets)}
 
     def wait_open(self, seconds=20):
         wait_for("an open gate", lambda: self.get("/healthz").status == 200, seconds)

@@ -9,7 +9,7 @@ import time
 
 from api import UnixConnection, check_refusal, unix_connect
 from engine import docker
-from harness import AgentTestCase
+from harness import AgentTestCase, Background
 from places import is_sanitized, patience, wait_for
 
 JSON = {"Content-Type": "application/json"}
@@ -450,63 +450,72 @@ class Load(AgentTestCase):
 
     changes = {"agent": {"max_running": 2, "queue_length": 6, "queue_ms": 60000}}
 
-    def burst(self, clients=200):
+    # glibc raises its thresholds with what is freed and then keeps megabytes; with its documented defaults it does not.
+    agent_environment = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072"}
+
+    def together(self, call, clients):
         """All at once; a list of (seconds, answer)."""
         barrier = threading.Barrier(clients)
-        answers = []
 
         def client():
             barrier.wait(patience(20))
             begun = time.monotonic()
-            answer = self.agent.post(program(code="echo hi"), timeout=60)
-            answers.append((time.monotonic() - begun, answer))
+            answer = call()
+            return time.monotonic() - begun, answer
 
-        threads = [threading.Thread(target=client) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(patience(90))
-        return answers
+        return [one.result(90) for one in [Background(client) for _ in range(clients)]]
 
-    def bad_input(self):
-        """A little of everything that is refused, and of clients that leave."""
-        for body in (b"x" * 10_000_000, b"[" * 10_000, b"{", b"\xff", json.dumps(with_files({"../x": ""})).encode()):
-            self.assertIn(self.agent.post(body).status, (400, 413))
-        head = b"POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n"
-        for half in (b"POST", head, head + b'{"runtime"'):
-            with unix_connect(self.agent.socket) as sock:
-                sock.sendall(half)
-        with unix_connect(self.agent.socket) as sock:
-            body = json.dumps(program(code="tail -f /dev/null")).encode()
-            sock.sendall(head.replace(b"90", b"%d" % len(body)) + body)
-            self.agent.wait_running()
-        self.agent.wait_no_sandbox()
+    def burst(self):
+        """Clients of every kind, good and bad."""
+        self.check_answers(self.together(lambda: self.agent.post(program(code="echo hi"), timeout=60), 200))
+        for body, status in ((b" " * 10_000_000, 413), (b'{"runtime":"sh","code":' + b"[" * 100_000, 400),
+                             (json.dumps(with_files({f"f{i}": "x" * 2000 for i in range(200)})).encode(), 400)):
+            answers = self.together(lambda body=body: self.agent.post(body), 30)
+            self.assertEqual({answer.status for _, answer in answers}, {status})
+        self.together(self.leave_after_half, 100)
+        self.leave_all()
 
-    def settled(self):
-        """Waits until the agent has closed what was there, and returns its memory."""
-        wait_for("an idle agent", lambda: self.agent.open_files() <= self.idle_files + 4, 20)
-        return self.agent.resident_kb()
+    def leave_after_half(self):
+        with unix_connect(self.agent.socket, patience(10)) as sock:
+            sock.sendall(b"POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                         b"Content-Length: 500000\r\n\r\n" + b" " * 100_000)
 
-    def round(self):
-        self.agent.wait_idle()
-        self.check_answers(self.burst())
-        for _ in range(10):
-            self.bad_input()
-        return self.settled()
+    def leave_all(self):
+        """Clients whose programs run, whose requests wait, and who do not read their refusal."""
+        self.agent.wait_idle()  # a sandbox that is being destroyed holds its place
+        connections = [UnixConnection(self.agent.socket, patience(20)) for _ in range(20)]
+        for connection in connections:
+            connection.request("POST", RUN, json.dumps(program(code="tail -f /dev/null")), JSON)
+        self.wait_executions(2, 6)
+        for connection in connections:
+            connection.close()
+        self.wait_executions(0, 0)
 
-    def test_200_clients_at_once_all_get_an_answer_and_leave_nothing(self):
+    def wait_executions(self, running, queued):
+        def reached():
+            now = self.agent.get("/v1/status").json["executions"]
+            return (now["running"], now["queued"]) == (running, queued)
+
+        wait_for(f"{running} running and {queued} queued", reached, 20)
+
+    def test_bursts_of_clients_all_get_an_answer_and_leave_nothing(self):
         self.agent.run("sh", "true")
-        self.idle_files = self.agent.open_files()
-        # An allocator may take until the second or third burst to have what it wants; a leak never has enough.
-        for _ in range(3):
-            self.round()
-        files, before = self.agent.open_files(), self.round()
-        for _ in range(3):
-            after = self.round()
-        # 600 requests and 210 bad ones: a kilobyte lost in each would show. ASan keeps what was freed for a while.
-        self.assertLess(after - before, 32768 if is_sanitized() else 512)
-        self.assertLessEqual(self.agent.open_files(), files)
-        self.agent.wait_no_sandbox()
+        self.agent.wait_idle()
+        before = self.agent.open_files()
+        memory = []
+        for _ in range(7):
+            self.burst()
+            self.agent.wait_idle()
+            wait_for("the end of all connections", lambda: self.agent.open_files()["clients"] == 0, 20)
+            after = self.agent.open_files()
+            self.assertLessEqual(after.pop("others"), before["others"] + 16, "lib/transfer.c keeps no more")
+            self.assertEqual(after, {"clients": 0, "rest": before["rest"]})
+            memory.append(self.agent.resident_kb())
+        # The first two bursts give the heap its size. What may come on top is what glibc keeps of free memory at the
+        # heap's end (128 KiB) and holes. The five that follow are 2,000 clients: a leak of 256 bytes each is seen. ASan
+        # keeps what was freed (quarantine_size_mb), and says of leaks itself.
+        allowance = 16384 if is_sanitized() else 512
+        self.assertLess(min(memory[-2:]) - memory[1], allowance, f"resident kB after each burst: {memory}")
 
     def check_answers(self, answers):
         seen = collections.Counter(answer.status for _, answer in answers)
