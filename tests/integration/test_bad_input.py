@@ -276,7 +276,7 @@ class Protocol(AgentTestCase):
                      b"POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
                      b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"):
             with self.subTest(data=data[:60]):
-                self.assert_answered_or_closed(data, 0.8)
+                self.assert_answered_or_closed(data, patience(5), b" 408 ")
 
     def test_bytes_that_are_no_text_end_the_connection(self):
         """For all that the server can tell these may be half a request, so they get its time."""
@@ -284,12 +284,13 @@ class Protocol(AgentTestCase):
             with self.subTest(data=data[:60]):
                 self.assert_answered_or_closed(data, patience(2))
 
-    def assert_answered_or_closed(self, data, seconds):
+    def assert_answered_or_closed(self, data, seconds, not_with=b"no answer has this"):
         begun = time.monotonic()
         answer = self.raw(data)
         self.assertLess(time.monotonic() - begun, seconds)
         if answer:
             self.assertRegex(answer, rb"^HTTP/1\.[01] [45]\d\d ")
+        self.assertNotIn(not_with, answer)
 
     def test_header_that_never_ends_is_bounded(self):
         begun = time.monotonic()
@@ -300,7 +301,7 @@ class Protocol(AgentTestCase):
                 while sent < 2_000_000:
                     sent += sock.send(b"X-%d: %s\r\n" % (sent, b"y" * 1000))
             answer = read_to_end(sock)
-        self.assertLess(time.monotonic() - begun, 0.8, "it is not the time for a request that ends it")
+        self.assertLess(time.monotonic() - begun, patience(5))
         self.assertLess(sent, 1_000_000, "all of it was taken")
         self.assertRegex(answer, rb"^HTTP/1\.1 (400|413|431) ")
 
