@@ -15,6 +15,7 @@
 #include "log.h"
 #include "notifier.h"
 #include "pool.h"
+#include "retired.h"
 #include "status.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct Agent {
         Containers *containers;
         Gate *gate;
         Pool *pool;
+        Retired *retired;
         Admission *admission;
         Job *jobs;
 
@@ -200,10 +202,19 @@ static bool pump_one(Agent *agent, Execution *execution) {
                                            .runtime = runtime,
                                            .image_id = image_id,
                                            .boot_id = agent->boot_id,
+                                           .retired = agent->retired,
                                            .ready = pool_take(agent->pool, config_runtime_index(agent->config, runtime),
                                                               image_id, request),
                                    });
         return true;
+}
+
+/* Does any program run, or get its sandbox? */
+static bool is_busy(const Agent *agent) {
+        for (const Job *job = agent->jobs; job; job = job_next(job))
+                if (execution_is_started(job_execution(job)))
+                        return true;
+        return false;
 }
 
 static int on_pump(sd_event_source *source, void *userdata) {
@@ -213,6 +224,8 @@ static int on_pump(sd_event_source *source, void *userdata) {
         (void) source;
         while ((execution = admission_first(agent->admission)) && pump_one(agent, execution))
                 ;
+        if (admission_queued(agent->admission) > 0 || !is_busy(agent))
+                retired_clear(agent->retired);
         fill_pool(agent);
         notify_status(agent);
         return 0;
@@ -559,6 +572,8 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
         if (r >= 0)
                 r = pool_new(agent->event, config, agent->boot_id, &pool_handlers, agent, &agent->pool);
         if (r >= 0)
+                r = retired_new(agent->event, &agent->retired);
+        if (r >= 0)
                 r = admission_new(agent->event, &agent->admission);
         return r < 0 ? r : http_new(agent->event, listen_fd, &options, &agent->http);
 }
@@ -603,6 +618,7 @@ Agent *agent_free(Agent *agent) {
                 job_free(job);
         }
         admission_free(agent->admission);
+        retired_free(agent->retired);
         pool_free(agent->pool);
         gate_free(agent->gate);
         containers_free(agent->containers);

@@ -30,6 +30,7 @@ struct Execution {
         char id[SD_ID128_STRING_MAX];
         Request *request;
         Sandbox *sandbox;
+        Retired *retired;
         sd_event_source *timer;
         uint64_t open_files;
         bool keep_output;
@@ -202,6 +203,7 @@ static void on_exited(const FrameExit *report, void *userdata) {
         result->run_usec = report->run_usec;
         result->output.bytes = report->stdout_bytes;
         result->error_output.bytes = report->stderr_bytes;
+        retired_add(execution->retired, TAKE_PTR(execution->sandbox));
         end_with_result(execution, outcome, cause, outcome_is_limit(outcome) ? exit_evidence(execution, report) : NULL);
 }
 
@@ -377,6 +379,7 @@ void execution_start(Execution *execution, const ExecutionStart *start) {
         execution->state = EXECUTION_SETUP;
         execution->start_usec = now_usec();
         execution->open_files = start->config->sandbox_open_files;
+        execution->retired = start->retired;
         execution->result.queue_usec = execution->start_usec - execution->arrived_usec;
         execution->result.gvisor = start->config->gvisor_enabled;
         execution->result.oci_runtime = strdup(config_oci_runtime(start->config));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "result.h"
+#include "retired.h"
 #include "sandbox.h"
 
 /* One run of one program, from admission to its result. */
@@ -41,7 +42,8 @@ typedef struct ExecutionStart {
         const ConfigRuntime *runtime;
         const char *image_id;
         const char *boot_id;
-        Sandbox *ready; /* from the pool, taken over; or NULL: one is made */
+        Sandbox *ready;   /* from the pool, taken over; or NULL: one is made */
+        Retired *retired; /* gets the sandbox once that has given its report; outlives the execution */
 } ExecutionStart;
 
 /* Begins to set up its sandbox, or takes the one that is ready. Failure shows through refused, possibly before this

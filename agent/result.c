@@ -53,7 +53,7 @@ static int add_output(cJSON *object, const char *name, const ResultOutput *outpu
                      with_output ? json_new_text(output->data.data, output->data.size) : cJSON_CreateNull()) < 0)
                 return -1;
         (void) snprintf(key, sizeof(key), "%s_bytes", name);
-        if (json_add(object, key, cJSON_CreateNumber((double) output->bytes)) < 0)
+        if (json_add(object, key, json_new_integer(output->bytes)) < 0)
                 return -1;
         (void) snprintf(key, sizeof(key), "%s_truncated", name);
         return json_add(object, key, cJSON_CreateBool(output->bytes > output->passed_on));
@@ -64,7 +64,7 @@ static int add_end(cJSON *object, const Result *result) {
 
         if (json_add(object, "status", cJSON_CreateString(outcome_name(result->outcome))) < 0 ||
             json_add(object, "exit_code",
-                     result->has_exit_code ? cJSON_CreateNumber(result->exit_code) : cJSON_CreateNull()) < 0)
+                     result->has_exit_code ? json_new_integer(result->exit_code) : cJSON_CreateNull()) < 0)
                 return -1;
         return json_add(object, "signal",
                         result->signal > 0 ? cJSON_CreateString(signal_name(result->signal, name, sizeof(name)))
@@ -89,7 +89,7 @@ static cJSON *usage_to_json(const Result *result) {
                 return NULL;
         if (result->has_usage &&
             (json_add(usage, "cpu_ms", json_new_msec(result->cpu_usec)) < 0 ||
-             json_add(usage, "memory_peak_bytes", cJSON_CreateNumber((double) result->memory_peak_bytes)) < 0))
+             json_add(usage, "memory_peak_bytes", json_new_integer(result->memory_peak_bytes)) < 0))
                 return NULL;
         return TAKE_PTR(usage);
 }

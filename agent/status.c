@@ -46,7 +46,7 @@ static int add_docker(cJSON *status, const StatusInput *input) {
 }
 
 static int add_number(cJSON *object, const char *key, uint64_t value) {
-        return json_add(object, key, cJSON_CreateNumber((double) value));
+        return json_add(object, key, json_new_integer(value));
 }
 
 static int add_pool(cJSON *runtime, const StatusInput *input, size_t index) {

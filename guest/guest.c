@@ -90,7 +90,7 @@ static int guest_init(Guest *guest, const char *const argv[], const char *const 
         return 0;
 }
 
-/* Says READY. The signals' turn is after it, because their many system calls, dear under gVisor, then cost nothing: the
+/* Says READY. The rest has its turn after it, because its many system calls, dear under gVisor, then cost nothing: the
  * agent judges meanwhile. */
 static int guest_introduce(Guest *guest) {
         uint8_t *payload = channel_payload(&guest->channel);
@@ -105,7 +105,10 @@ static int guest_introduce(Guest *guest) {
                 return r;
 
         r = signals_reset();
-        return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "signals") : 0;
+        if (r < 0)
+                return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "signals");
+        r = identity_bound();
+        return r < 0 ? fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the bounding set of capabilities") : 0;
 }
 
 /* Turns the errno of an adder into a fault. */
@@ -319,15 +322,13 @@ static int stderr_pump(Guest *guest) {
                            &guest->program.stderr_left);
 }
 
-/* What lingers is killed behind the report, because that takes longer than the report itself. */
+/* What lingers ends with the guest, when the agent hangs up: its end costs more than the program's run, and the agent
+ * knows when nobody is kept from the processors by it. */
 static int exit_send(Guest *guest) {
-        int r;
-
         program_report(&guest->program, &guest->report);
         frame_exit_encode(channel_payload(&guest->channel), &guest->report);
         guest->state = GUEST_DONE;
-        r = channel_send(&guest->channel, FRAME_EXIT, FRAME_EXIT_SIZE);
-        return r == 0 && guest->program.lingers ? program_kill() : r;
+        return channel_send(&guest->channel, FRAME_EXIT, FRAME_EXIT_SIZE);
 }
 
 static int fault_send(Guest *guest) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The guest is root with CAP_SETUID, CAP_SETGID and CAP_KILL and nothing else: without CAP_DAC_OVERRIDE it cannot even
- * enter the work folder, which is the program's alone. So it borrows the program's identity where files are made, which
- * also makes them the program's. Real and saved uid stay root's meanwhile, so the program's user could neither signal
- * nor trace it. The kernel may make a process dumpable when its effective uid changes (fs.suid_dumpable), so that is
- * set back each time. */
+/* The guest is root with CAP_SETUID, CAP_SETGID, CAP_KILL and nothing else once it has given up CAP_SETPCAP: without
+ * CAP_DAC_OVERRIDE it cannot even enter the work folder, which is the program's alone. So it borrows the program's
+ * identity where files are made, which also makes them the program's. Real and saved uid stay root's meanwhile, so the
+ * program's user could neither signal nor trace it. The kernel may make a process dumpable when its effective uid
+ * changes (fs.suid_dumpable), so that is set back each time. */
 
 #include "identity.h"
 
@@ -50,12 +50,33 @@ int identity_return(void) {
         return 0;
 }
 
-/* True when the process holds no capability at all. */
-static bool capabilities_are_gone(void) {
+static int capabilities_read(struct __user_cap_data_struct ret_data[_LINUX_CAPABILITY_U32S_3]) {
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+        return syscall(SYS_capget, &header, ret_data) < 0 ? -errno : 0;
+}
+
+int identity_bound(void) {
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
         struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+        int r;
 
-        if (syscall(SYS_capget, &header, data) < 0)
+        for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+                if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+                        return -errno;
+        r = capabilities_read(data);
+        if (r < 0)
+                return r;
+        data[CAP_SETPCAP / 32].effective &= ~(1U << CAP_SETPCAP % 32);
+        data[CAP_SETPCAP / 32].permitted &= ~(1U << CAP_SETPCAP % 32);
+        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* True when the process holds no capability at all. */
+static bool capabilities_are_gone(void) {
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+        if (capabilities_read(data) < 0)
                 return false;
         for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
                 if ((data[i].effective | data[i].permitted | data[i].inheritable) != 0)

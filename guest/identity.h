@@ -13,6 +13,10 @@ typedef struct Identity {
 /* Parses a decimal uid, which is the gid, too. Returns 0, or -EINVAL for anything else, root included. */
 int identity_parse(const char *text, Identity *ret_identity);
 
+/* Sees to it that nothing which is started from now on can ever gain a capability, whatever it executes. Once; it gives
+ * up the right to do so. Returns 0 or a negative errno. */
+int identity_bound(void);
+
 /* The guest becomes the program's user for what it does with files, and root again. Return 0 or a negative errno. */
 int identity_borrow(const Identity *identity);
 int identity_return(void);

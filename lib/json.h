@@ -57,7 +57,8 @@ cJSON *json_new_text(const void *data, size_t size);
  * -ENOMEM. */
 int json_add(cJSON *object, const char *key, cJSON *value);
 
-/* Milliseconds with microsecond precision as a JSON number. */
+/* Numbers that are only to be printed: cJSON cannot read them back. The second is in milliseconds, to microseconds. */
+cJSON *json_new_integer(uint64_t value);
 cJSON *json_new_msec(uint64_t usec);
 
 /* string may be NULL: JSON's null then. */

@@ -131,6 +131,7 @@ static int on_exit_frame(Sandbox *sandbox, const uint8_t *payload, size_t size) 
         if (frame_exit_decode(payload, size, &report) < 0)
                 return -EBADMSG;
         sandbox->state = SANDBOX_ENDED;
+        sandbox->memory_watch = memory_watch_free(sandbox->memory_watch);
         sandbox->handlers.exited(&report, sandbox->userdata);
         return -ESHUTDOWN;
 }

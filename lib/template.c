@@ -12,8 +12,8 @@ static int add_string(cJSON *object, const char *key, const char *value) {
         return json_add(object, key, cJSON_CreateString(value));
 }
 
-static int add_number(cJSON *object, const char *key, double value) {
-        return json_add(object, key, cJSON_CreateNumber(value));
+static int add_number(cJSON *object, const char *key, uint64_t value) {
+        return json_add(object, key, json_new_integer(value));
 }
 
 static int add_bool(cJSON *object, const char *key, bool value) {
@@ -58,12 +58,12 @@ static int add_log(cJSON *host) {
 }
 
 static int add_host_config(cJSON *spec, const TemplateInput *input) {
-        /* The guest needs three: to become the program's user (SETUID, SETGID), and to kill what that user left (KILL).
-         * The program itself has none. */
-        static const char *const cap_drop[] = {"ALL"}, *const cap_add[] = {"SETUID", "SETGID", "KILL"};
+        /* The guest needs four: to become the program's user (SETUID, SETGID), to kill what that user left (KILL), and
+         * to empty the bounding set (SETPCAP), so that the program itself has none and can gain none. */
+        static const char *const cap_drop[] = {"ALL"}, *const cap_add[] = {"SETUID", "SETGID", "KILL", "SETPCAP"};
         static const char *const security[] = {"no-new-privileges"};
-        double memory = (double) input->memory_mb * 1024 * 1024;
-        double nano_cpus = (double) (uint64_t) (input->config->sandbox_cpus * 1e9 + 0.5); /* Docker wants an integer */
+        uint64_t memory = input->memory_mb * 1024 * 1024;
+        uint64_t nano_cpus = (uint64_t) (input->config->sandbox_cpus * 1e9 + 0.5);
         cJSON *host = cJSON_AddObjectToObject(spec, "HostConfig");
 
         if (!host || add_string(host, "Runtime", config_oci_runtime(input->config)) < 0 ||
@@ -77,7 +77,7 @@ static int add_host_config(cJSON *spec, const TemplateInput *input) {
             add_number(host, "Memory", memory) < 0 ||
             add_number(host, "MemorySwap", memory) < 0 || /* the same figure: no swap */
             add_number(host, "NanoCpus", nano_cpus) < 0 ||
-            add_number(host, "PidsLimit", (double) input->config->sandbox_pids) < 0 || add_ulimits(host) < 0 ||
+            add_number(host, "PidsLimit", input->config->sandbox_pids) < 0 || add_ulimits(host) < 0 ||
             add_log(host) < 0) /* output is the client's, not the host's */
                 return -ENOMEM;
         return 0;

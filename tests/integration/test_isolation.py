@@ -228,7 +228,7 @@ class Container(AgentTestCase):
         self.assertIs(host["ReadonlyRootfs"], True)
         self.assertIs(host["Privileged"], False)
         self.assertEqual(host["CapDrop"], ["ALL"])
-        self.assertLessEqual({name.removeprefix("CAP_") for name in host["CapAdd"]}, {"SETUID", "SETGID", "KILL"})
+        self.assertLessEqual({name.removeprefix("CAP_") for name in host["CapAdd"]}, {"SETUID", "SETGID", "KILL", "SETPCAP"})
         self.assertIn("no-new-privileges", host["SecurityOpt"])
         self.assertFalse([one for one in host["SecurityOpt"] if "unconfined" in one])
         self.assertEqual((host["Memory"], host["MemorySwap"]), (96 << 20, 96 << 20))

@@ -96,7 +96,7 @@ TEST(a_result_at_the_end_of_a_stream_repeats_no_output) {
 
         assert_true(cJSON_IsNull(json_get(json, "stdout")));
         assert_true(cJSON_IsNull(json_get(json, "stderr")));
-        assert_int_equal(json_get_integer(json, "stdout_bytes", -1), 9);
+        assert_string_equal(json_get(json, "stdout_bytes")->valuestring, "9"); /* raw, for printing */
         assert_true(cJSON_IsTrue(json_get(json, "stdout_truncated")));
         assert_true(cJSON_IsFalse(json_get(json, "stderr_truncated")));
         cJSON_Delete(json);

@@ -52,7 +52,7 @@ TEST(a_sandbox_is_made_exactly_so) {
                 "\"Labels\":{\"tee.instance\":\"one\",\"tee.boot\":\"b007\",\"tee.execution\":\"e4ec\"},"
                 "\"HostConfig\":{\"Runtime\":\"runsc\",\"NetworkMode\":\"none\",\"IpcMode\":\"none\","
                 "\"ReadonlyRootfs\":true,\"Privileged\":false,\"CapDrop\":[\"ALL\"],"
-                "\"CapAdd\":[\"SETUID\",\"SETGID\",\"KILL\"],\"SecurityOpt\":[\"no-new-privileges\"],"
+                "\"CapAdd\":[\"SETUID\",\"SETGID\",\"KILL\",\"SETPCAP\"],\"SecurityOpt\":[\"no-new-privileges\"],"
                 "\"Tmpfs\":{\"/work\":\"rw,nosuid,nodev,noexec,size=67108864,mode=0700,uid=1234,gid=1234\","
                 "\"/tmp\":\"rw,nosuid,nodev,noexec,size=67108864,mode=1777\"},"
                 "\"Memory\":268435456,\"MemorySwap\":268435456,\"NanoCpus\":1500000000,\"PidsLimit\":2000,"
