@@ -306,6 +306,11 @@ int docker_container_stats(Docker *docker, const char *id, DockerEvent sample, D
         return path ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
 }
 
+int docker_container_sample(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call) {
+        return object_call(docker, "GET", "/containers/", id, "/stats?stream=false&one-shot=true", NULL, done, userdata,
+                           ret_call);
+}
+
 int docker_events(Docker *docker, DockerEvent event, DockerDone done, void *userdata, DockerCall **ret_call) {
         CallSpec spec = {
                 .method = "GET",

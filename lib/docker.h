@@ -71,6 +71,9 @@ int docker_container_list(Docker *docker, const char *label, DockerDone done, vo
 int docker_container_stats(Docker *docker, const char *id, DockerEvent sample, DockerDone done, void *userdata,
                            DockerCall **ret_call);
 
+/* The same once, and at once (a Docker before 20.10 takes two seconds). */
+int docker_container_sample(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
+
 /* Docker's events of the daemon itself and of images, until the connection ends, which is when done is called. No
  * time-out. */
 int docker_events(Docker *docker, DockerEvent event, DockerDone done, void *userdata, DockerCall **ret_call);

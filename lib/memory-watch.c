@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Docker's stream of samples, rather than the cgroup's own files: it is the same on every cgroup version and driver,
- * and needs no path of the host. What counts is memory that the kernel can't take back. The page cache of the image's
- * files is charged to the sandbox as well and fills it in all innocence, up to the limit; that alone is no reason to
- * end it.
+/* Docker's samples, rather than the cgroup's own files: they are the same on every cgroup version and driver, and need
+ * no path of the host. What counts is memory that the kernel can't take back. The page cache of the image's files is
+ * charged to the sandbox as well and fills it in all innocence, up to the limit; that alone is no reason to end it.
+ *
+ * A kernel may also kill the sandbox when it is full, and Docker may know nothing of it (exit code 137, OOMKilled
+ * false). Memory that fills up does so in a second or less, so the first second is looked at closely, and all time
+ * after half of the memory is held; where its growth was leading to by the time of a death tells then whether it was
+ * that.
  *
  * Measured on cgroup v1, sandboxes that filled their memory: usage 99.8 % to 100 % of the limit, of that 1 % to 6 %
  * file pages, which are gVisor's own text on its way out or in. Newer gVisor asks for memory in pieces of some MiB;
@@ -17,21 +21,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_USEC (USEC_PER_SEC / 4)
-#define AGAIN_USEC USEC_PER_SEC
+#define CLOSE_USEC (USEC_PER_SEC / 10)
+#define CLOSE_SAMPLES 10U /* in any case, from the start */
+#define WIDE_USEC (USEC_PER_SEC / 2)
+#define STILL_USEC USEC_PER_SEC /* how long it has to have stood still */
 #define USED_PERCENT 98U
 #define EVIDENCE_MAX 128
 #define HELD_PERCENT 90U /* used, and not to be reclaimed */
 
 struct MemoryWatch {
         Docker *docker;
-        DockerCall *stats;
-        sd_event_source *timer; /* until the stream is opened, or opened again */
-        sd_event_source *report;
+        DockerCall *call;
+        sd_event_source *timer; /* to the next sample */
         char *container_id;
         uint64_t limit;
-        MemorySample before;
-        char evidence[EVIDENCE_MAX];
+        MemorySample before, earlier, last; /* at least STILL_USEC old, the one before the last, the last */
+        uint64_t before_usec, earlier_usec, last_usec;
+        unsigned samples;
+        bool warned;
         MemoryWatchReached reached;
         void *userdata;
 };
@@ -40,8 +47,7 @@ MemoryWatch *memory_watch_free(MemoryWatch *watch) {
         if (!watch)
                 return NULL;
         (void) sd_event_source_disable_unref(watch->timer);
-        (void) sd_event_source_disable_unref(watch->report);
-        docker_call_free(watch->stats);
+        docker_call_free(watch->call);
         free(watch->container_id);
         free(watch);
         return NULL;
@@ -80,55 +86,87 @@ bool memory_is_at_limit(const MemorySample *sample, const MemorySample *before, 
         return sample->used >= limit / 100 * USED_PERCENT || stands_still(sample, before, limit);
 }
 
-static int on_report(sd_event_source *source, void *userdata) {
-        MemoryWatch *watch = userdata;
-        char evidence[EVIDENCE_MAX]; /* outlives the watch */
+static uint64_t held(const MemorySample *sample) {
+        return sample->used - sample->reclaimable;
+}
 
-        (void) source;
-        memcpy(evidence, watch->evidence, sizeof(evidence));
+static void remember(MemoryWatch *watch, const MemorySample *sample) {
+        uint64_t now = now_usec();
+
+        watch->earlier = watch->last;
+        watch->earlier_usec = watch->last_usec;
+        watch->last = *sample;
+        watch->last_usec = now;
+        watch->samples++;
+        if (watch->before_usec == 0 || now >= watch->before_usec + STILL_USEC) {
+                watch->before = *sample;
+                watch->before_usec = now;
+        }
+}
+
+/* Reads a sample. Returns true when the limit was reached and has been told; the watch may be gone then. */
+static bool take_sample(MemoryWatch *watch, const cJSON *document) {
+        MemorySample now = memory_sample_read(document);
+        bool long_enough = watch->before_usec != 0 && now_usec() >= watch->before_usec + STILL_USEC;
+        MemorySample none = {0};
+        char evidence[EVIDENCE_MAX];
+
+        if (!memory_is_at_limit(&now, long_enough ? &watch->before : &none, watch->limit)) {
+                remember(watch, &now);
+                return false;
+        }
+        (void) snprintf(
+                evidence, sizeof(evidence), "the sandbox used %llu of %llu bytes, of which %llu could be reclaimed",
+                (unsigned long long) now.used, (unsigned long long) watch->limit, (unsigned long long) now.reclaimable);
         watch->reached(evidence, watch->userdata);
-        return 0;
+        return true;
 }
 
-static void on_sample(const cJSON *document, void *userdata) {
-        MemoryWatch *watch = userdata;
-        MemorySample now = memory_sample_read(document), before = watch->before;
+static void sample_in(MemoryWatch *watch, uint64_t usec) {
+        if (sd_event_source_set_time_relative(watch->timer, usec) < 0 ||
+            sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT) < 0)
+                log_line(LOG_ERR, "The memory of a sandbox is not watched any more: its timer cannot be set");
+}
 
-        watch->before = now;
-        if (watch->report || !memory_is_at_limit(&now, &before, watch->limit))
+/* After the container's end nobody is left to care; before it, Docker may have gone, and the program runs on. */
+static void on_sample(const DockerReply *reply, void *userdata) {
+        MemoryWatch *watch = userdata;
+        bool close;
+
+        if (!docker_reply_ok(reply) && !watch->warned)
+                log_line(LOG_WARNING, "The memory of a sandbox cannot be watched for now: %s", reply->message);
+        watch->warned = !docker_reply_ok(reply);
+        if (docker_reply_ok(reply) && take_sample(watch, reply->json))
                 return;
-        (void) snprintf(watch->evidence, sizeof(watch->evidence),
-                        "the sandbox used %llu of %llu bytes, of which %llu could be reclaimed",
-                        (unsigned long long) now.used, (unsigned long long) watch->limit,
-                        (unsigned long long) now.reclaimable);
-        /* Not from here, where the call that brings the sample must not be freed. */
-        if (sd_event_add_defer(sd_event_source_get_event(watch->timer), &watch->report, on_report, watch) < 0)
-                log_line(LOG_ERR,
-                         "No memory to end a sandbox that stands at its memory limit; the next sample tries again");
-}
-
-/* It ends with the container, and then nobody is left to care. It may also end before, with Docker itself or not at all
- * having begun; the program runs on, so the watch begins again. */
-static void on_stats_ended(const DockerReply *reply, void *userdata) {
-        MemoryWatch *watch = userdata;
-
-        if (!docker_reply_ok(reply))
-                log_line(LOG_WARNING, "The memory of a sandbox cannot be watched for a second: %s", reply->message);
-        watch->stats = docker_call_free(watch->stats);
-        (void) sd_event_source_set_time_relative(watch->timer, AGAIN_USEC);
-        (void) sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
+        watch->call = docker_call_free(watch->call);
+        close = watch->samples < CLOSE_SAMPLES || held(&watch->last) >= watch->limit / 2;
+        sample_in(watch, close && !watch->warned ? CLOSE_USEC : WIDE_USEC);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         MemoryWatch *watch = userdata;
-        int r = docker_container_stats(watch->docker, watch->container_id, on_sample, on_stats_ended, watch,
-                                       &watch->stats);
 
         (void) source;
         (void) usec;
-        if (r < 0)
-                on_stats_ended(&(DockerReply){.error = r, .message = strerror(-r)}, watch);
+        if (docker_container_sample(watch->docker, watch->container_id, on_sample, watch, &watch->call) < 0)
+                sample_in(watch, WIDE_USEC);
         return 0;
+}
+
+bool memory_watch_led_to_limit(const MemoryWatch *watch, char *ret_evidence, size_t size) {
+        uint64_t now = now_usec(), used = held(&watch->last), before = held(&watch->earlier), growth;
+
+        if (watch->last_usec == 0)
+                return false;
+        growth = used > before && watch->last_usec > watch->earlier_usec && watch->earlier_usec > 0
+                         ? (used - before) * (now - watch->last_usec) / (watch->last_usec - watch->earlier_usec)
+                         : 0;
+        (void) snprintf(ret_evidence, size,
+                        "%llu ms before, the sandbox used %llu of %llu bytes, %llu more than %llu ms earlier",
+                        (unsigned long long) (now - watch->last_usec) / USEC_PER_MSEC, (unsigned long long) used,
+                        (unsigned long long) watch->limit, (unsigned long long) (used > before ? used - before : 0),
+                        (unsigned long long) (watch->last_usec - watch->earlier_usec) / USEC_PER_MSEC);
+        return used + growth >= watch->limit / 100 * HELD_PERCENT;
 }
 
 int memory_watch_new(sd_event *event, Docker *docker, const char *container_id, uint64_t limit,
@@ -145,7 +183,7 @@ int memory_watch_new(sd_event *event, Docker *docker, const char *container_id, 
         watch->container_id = strdup(container_id);
         if (!watch->container_id)
                 return -ENOMEM;
-        r = sd_event_add_time_relative(event, &watch->timer, CLOCK_MONOTONIC, FIRST_USEC, 0, on_timer, watch);
+        r = sd_event_add_time_relative(event, &watch->timer, CLOCK_MONOTONIC, CLOSE_USEC, 1, on_timer, watch);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(watch->timer, "memory-watch");

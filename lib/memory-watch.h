@@ -11,13 +11,17 @@ typedef struct MemoryWatch MemoryWatch;
 /* The sandbox stands at its limit; evidence says by which figures. Called at most once; may free the watch. */
 typedef void (*MemoryWatchReached)(const char *evidence, void *userdata);
 
-/* limit: of the container, in bytes. Samples come about once a second, the first after a quarter of one, so that a
- * short program costs Docker nothing. */
+/* limit: of the container, in bytes. Samples are taken ten times a second to begin with and when much is held, else
+ * twice; the first after a tenth of one, so that a short program costs Docker nothing. */
 int memory_watch_new(sd_event *event, Docker *docker, const char *container_id, uint64_t limit,
                      MemoryWatchReached reached, void *userdata, MemoryWatch **ret_watch);
 MemoryWatch *memory_watch_free(MemoryWatch *watch);
 
 DEFINE_CLEANUP(MemoryWatch *, memory_watch_free)
+
+/* Of a sandbox that has just been killed, nobody says by whom: would its memory have been full by now, as it grew last?
+ * Writes what was seen. */
+bool memory_watch_led_to_limit(const MemoryWatch *watch, char *ret_evidence, size_t size);
 
 /* Bytes, of one of Docker's samples; 0 for what it does not tell. */
 typedef struct MemorySample {

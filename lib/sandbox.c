@@ -14,6 +14,7 @@
 #include "version.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 typedef enum SandboxState {
@@ -43,6 +44,8 @@ struct Sandbox {
         char *host_release;
         bool started; /* Docker has answered the start call */
         bool channel_ended;
+        bool memory_led_to_limit; /* by the time of its death; then memory_evidence says by which figures */
+        char memory_evidence[160];
         DockerStream stream;
         bool feeding;  /* bytes are being parsed: */
         bool released; /* a handler that frees the sandbox then only sets this */
@@ -216,19 +219,23 @@ static void on_inspected(const DockerReply *reply, void *userdata) {
         const cJSON *state = docker_reply_ok(reply) ? json_get_object(reply->json, "State") : NULL;
         const char *text = json_get_string(state, "Error");
         bool oom_killed = cJSON_IsTrue(json_get(state, "OOMKilled"));
+        int64_t exit_code = json_get_integer(state, "ExitCode", -1);
+        bool full = sandbox->memory_led_to_limit && exit_code == 128 + SIGKILL && !oom_killed;
         CLEANUP_FREE char *message = NULL;
 
         if (state)
-                message = text_format("container %s, exit code %lld, OOMKilled %s%s%s",
+                message = text_format("container %s, exit code %lld, OOMKilled %s%s%s%s%s",
                                       json_get_string(state, "Status") ? json_get_string(state, "Status") : "gone",
-                                      (long long) json_get_integer(state, "ExitCode", -1),
-                                      oom_killed ? "true" : "false", text && text[0] ? ": " : "", text ? text : "");
+                                      (long long) exit_code, oom_killed ? "true" : "false", text && text[0] ? ": " : "",
+                                      text ? text : "", full ? "; " : "", full ? sandbox->memory_evidence : "");
         else
                 message = text_format("the container's state could not be read: %s",
                                       reply->message ? reply->message : "");
         sandbox->call = docker_call_free(sandbox->call);
         sandbox_fail(sandbox, &(SandboxError){
-                                      .failure = state ? SANDBOX_E_DIED : SANDBOX_E_LOST,
+                                      .failure = full    ? SANDBOX_E_MEMORY
+                                                 : state ? SANDBOX_E_DIED
+                                                         : SANDBOX_E_LOST,
                                       .message = message ? message : "out of memory",
                                       .oom_killed = oom_killed,
                               });
@@ -250,6 +257,9 @@ static void inspect(Sandbox *sandbox) {
         int r = docker_container_wait(sandbox->docker, sandbox->container_id, DEATH_MS, on_waited, sandbox,
                                       &sandbox->call);
 
+        if (sandbox->memory_watch)
+                sandbox->memory_led_to_limit = memory_watch_led_to_limit(
+                        sandbox->memory_watch, sandbox->memory_evidence, sizeof(sandbox->memory_evidence));
         sandbox->memory_watch = memory_watch_free(sandbox->memory_watch);
         if (r < 0)
                 fail_with(sandbox, SANDBOX_E_LOST, strerror(-r));

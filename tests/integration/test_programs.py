@@ -192,7 +192,7 @@ class Programs(AgentTestCase):
         result = self.agent.run("deno", code, limits={"memory_mb": 128, "wall_ms": 20000, "cpu_ms": 20000})
         self.assert_limit(result, "memory_limit", "memory_mb")
         self.assertEqual(result["stdout"], stdout)
-        self.assertRegex(result["evidence"], r"OOMKilled true|the sandbox used \d+ of 134217728 bytes")
+        self.assertRegex(result["evidence"], r"OOMKilled true|exit code 137.*of 134217728|the sandbox used \d+ of 134217728 bytes")
 
     def test_agent_still_works_after_all_that(self):
         self.assert_outcome(self.agent.run("sh", "echo fine"), "ok", 0)

@@ -121,6 +121,20 @@ class Warm(WarmTestCase):
         self.assertIn("stood ready has failed", self.agent.log_text())
         self.assertEqual(self.pool()["failures"], 0)
 
+    def test_one_that_has_ended_goes_though_another_program_still_runs(self):
+        self.wait_ready(2)
+        other = self.agent.start_run("sh", "tail -f /dev/null", limits={"wall_ms": 8000})
+        container, = wait_for("the other's container", lambda: [
+            one["Id"] for one in docker().running(self.agent.instance) if "busybox" in one["Command"]] or None)
+        before = {one["Id"] for one in docker().containers(self.agent.instance)} - {container}
+        # Threads of its own that never end are no reason to stay.
+        spinning = "import { Worker } from 'node:worker_threads';" \
+                   "new Worker('for (;;);', { eval: true }).unref(); console.log('end')"
+        self.assertEqual(self.run_warm(spinning)["stdout"], "end\n")
+        wait_for("its end", lambda: before - {one["Id"] for one in docker().containers(self.agent.instance)})
+        self.assertTrue(docker().exists(container))
+        self.assertEqual(other.result()["status"], "wall_limit")
+
     def test_streamed_run_is_warm_too(self):
         self.wait_ready(2)
         events = [event for _, event in self.agent.stream({"runtime": "warm", "code": "console.log(1)"})]
