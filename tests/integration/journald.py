@@ -32,8 +32,8 @@ class Journald:
         """log: the file for what journald itself has to say."""
         binary = next(path for path in BINARIES if pathlib.Path(path).exists())
         with open(log, "ab") as output:
-            self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "--", "bash", "-c", START,
-                                             "start", binary, CONFIGURATION],
+            command = ["unshare", "--mount", "--propagation", "private", "--", "bash", "-c", START, "start"]
+            self.process = subprocess.Popen([*command, binary, CONFIGURATION],
                                             stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         self.root = pathlib.Path(f"/proc/{self.process.pid}/root")
         self.log = pathlib.Path(log)

@@ -586,7 +586,7 @@ class Places(AgentTestCase):
         seen = collections.Counter()
 
         def all_answered():
-            seen[len(docker().containers(self.agent.instance))] += 1  # in any state: one that has ended costs memory, too
+            seen[len(docker().containers(self.agent.instance))] += 1  # in any state: an ended one costs memory, too
             return all(run.ended for run in runs)
 
         wait_for("all answers", all_answered, 90)

@@ -166,14 +166,14 @@ class Main(AgentTestCase):
 
     def test_limits_that_are_left_out_have_their_defaults(self):
         result = self.agent.run("sh", self.ULIMITS)
-        self.assertEqual(result["stdout"].split(), ["1024", "1024", "64", "64", "10", "11", "131072", "131072", "0", "0"],
-                         result)
+        self.assertEqual(result["stdout"].split(),
+                         ["1024", "1024", "64", "64", "10", "11", "131072", "131072", "0", "0"], result)
 
     def test_limits_that_are_given_are_set(self):
         limits = {"cpu_ms": 3000, "processes": 20, "wall_ms": 5000, "memory_mb": 64, "output_kb": 1, "disk_mb": 8}
         result = self.agent.run("sh", self.ULIMITS, limits=limits)
-        self.assertEqual(result["stdout"].split(), ["1024", "1024", "20", "20", "3", "4", "16384", "16384", "0", "0"],
-                         result)
+        self.assertEqual(result["stdout"].split(),
+                         ["1024", "1024", "20", "20", "3", "4", "16384", "16384", "0", "0"], result)
 
     def test_program_leads_a_session_of_its_own(self):
         result = self.agent.run("sh", "cat /proc/$$/stat /proc/1/stat")

@@ -131,7 +131,7 @@ class Programs(AgentTestCase):
         self.agent.wait_no_sandbox()
 
     def test_child_that_goes_on_printing_cannot_print_after_the_end(self):
-        """It is ended with the program, long before it has printed all that it may, and what it printed is passed on."""
+        """It is ended with the program, and what it had printed by then is passed on."""
         code = "mkfifo p; (echo child; echo > p; yes child) & read line < p; exit 7"
         result = self.agent.run("sh", code, limits={"wall_ms": 10000, "output_kb": 16384})
         if result["status"] != "output_limit":

@@ -190,6 +190,31 @@ TEST(an_answer_that_says_nothing_is_asked_for_again) {
         assert_reached((ServerAnswer){0}, ANSWER(STREAM_HEAD REACHED), 2);
 }
 
+static void assert_led(const char *first, const char *later, bool expected) {
+        ServerAnswer answers[] = {{.data = first, .size = strlen(first), .close = true},
+                                  {.data = later, .size = strlen(later), .close = true}};
+        char evidence[160] = "";
+        Fixture fixture;
+
+        fixture_init(&fixture, answers[0], answers[1]);
+        assert_false(memory_watch_led_to_limit(fixture.watch, evidence, sizeof(evidence)));
+        while (fixture.streams < 3) /* whoever asks for a third sample has read two */
+                assert_true(sd_event_run(fixture.event, USEC_PER_SEC) >= 0);
+        assert_int_equal(memory_watch_led_to_limit(fixture.watch, evidence, sizeof(evidence)), expected);
+        assert_contains(evidence, "of 134217728 bytes");
+        assert_false(fixture.reached);
+        fixture_deinit(&fixture);
+}
+
+TEST(a_death_while_memory_fills_is_told_from_one_that_has_nothing_to_do_with_it) {
+#define USED(bytes) STREAM_HEAD "{\"memory_stats\":{\"usage\":" #bytes ",\"stats\":{}}}\n"
+        assert_led(USED(10000000), USED(125000000), true); /* nearly full, and was growing */
+        assert_led(USED(10000000), USED(90000000), true);  /* as much again had come by the third */
+        assert_led(USED(90000000), USED(90000000), false);
+        assert_led(USED(90000000), USED(10000000), false);
+        assert_led(STREAM_HEAD BELOW, STREAM_HEAD BELOW, false);
+}
+
 TEST(a_watch_can_be_freed_at_any_moment) {
         for (unsigned rounds = 0; rounds < 8; rounds++) {
                 ServerAnswer reached = ANSWER(STREAM_HEAD REACHED);
@@ -212,6 +237,7 @@ int main(void) {
                 cmocka_unit_test(a_sample_that_tells_nothing_is_no_reason),
                 cmocka_unit_test(the_limit_is_told_once_with_its_figures),
                 cmocka_unit_test(an_answer_that_says_nothing_is_asked_for_again),
+                cmocka_unit_test(a_death_while_memory_fills_is_told_from_one_that_has_nothing_to_do_with_it),
                 cmocka_unit_test(a_watch_can_be_freed_at_any_moment),
         };
 
