@@ -342,6 +342,7 @@ static void on_ready(const Evidence *evidence, void *userdata) {
 
         execution->result.kernel = text_format("%s %s", evidence->release, evidence->version);
         r = arm(execution, limit(execution, CONFIG_LIMIT_WALL_MS) * USEC_PER_MSEC, on_deadline);
+        execution->run_usec = now_usec(); /* the guest may have begun before the next line has ended */
         if (r >= 0)
                 r = sandbox_run(execution->sandbox, execution->request, execution->open_files);
         if (r < 0) {
@@ -352,7 +353,6 @@ static void on_ready(const Evidence *evidence, void *userdata) {
                 return;
         }
         execution->state = EXECUTION_RUNNING;
-        execution->run_usec = now_usec();
         execution->result.setup_usec = execution->run_usec - execution->start_usec;
         execution->handlers.started(execution, &execution->result, execution->userdata);
 }
