@@ -154,19 +154,20 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 bool memory_watch_led_to_limit(const MemoryWatch *watch, char *ret_evidence, size_t size) {
-        uint64_t now = now_usec(), used = held(&watch->last), before = held(&watch->earlier), growth;
+        uint64_t now = now_usec(), used = held(&watch->last), before = held(&watch->earlier);
+        double growth = 0; /* Docker's figures may be any, and their products larger than an integer holds */
 
         if (watch->last_usec == 0)
                 return false;
-        growth = used > before && watch->last_usec > watch->earlier_usec && watch->earlier_usec > 0
-                         ? (used - before) * (now - watch->last_usec) / (watch->last_usec - watch->earlier_usec)
-                         : 0;
+        if (used > before && watch->last_usec > watch->earlier_usec && watch->earlier_usec > 0)
+                growth = (double) (used - before) * (double) (now - watch->last_usec) /
+                         (double) (watch->last_usec - watch->earlier_usec);
         (void) snprintf(ret_evidence, size,
                         "%llu ms before, the sandbox used %llu of %llu bytes, %llu more than %llu ms earlier",
                         (unsigned long long) (now - watch->last_usec) / USEC_PER_MSEC, (unsigned long long) used,
                         (unsigned long long) watch->limit, (unsigned long long) (used > before ? used - before : 0),
                         (unsigned long long) (watch->last_usec - watch->earlier_usec) / USEC_PER_MSEC);
-        return used + growth >= watch->limit / 100 * HELD_PERCENT;
+        return (double) used + growth >= (double) (watch->limit / 100 * HELD_PERCENT);
 }
 
 int memory_watch_new(sd_event *event, Docker *docker, const char *container_id, uint64_t limit,
