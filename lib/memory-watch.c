@@ -167,7 +167,7 @@ bool memory_watch_led_to_limit(const MemoryWatch *watch, char *ret_evidence, siz
                         (unsigned long long) (now - watch->last_usec) / USEC_PER_MSEC, (unsigned long long) used,
                         (unsigned long long) watch->limit, (unsigned long long) (used > before ? used - before : 0),
                         (unsigned long long) (watch->last_usec - watch->earlier_usec) / USEC_PER_MSEC);
-        return (double) used + growth >= (double) (watch->limit / 100 * HELD_PERCENT);
+        return (double) used + growth >= (double) watch->limit * HELD_PERCENT / 100;
 }
 
 int memory_watch_new(sd_event *event, Docker *docker, const char *container_id, uint64_t limit,
