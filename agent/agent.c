@@ -251,7 +251,7 @@ static int on_turn_over(sd_event_source *source, void *userdata) {
         Agent *agent = userdata;
 
         (void) source;
-        if (!agent->draining || agent->jobs || http_busy(agent->http) > 0)
+        if (agent->jobs || http_busy(agent->http) > 0)
                 return 0;
         if (containers_count(agent->containers) == 0)
                 return sd_event_exit(agent->event, 0);
@@ -519,7 +519,9 @@ void agent_drain(Agent *agent) {
                 http_drain(agent->http);
                 gate_stop(agent->gate);
                 refuse_queued(agent);
-                r = arm_drain(agent, agent->config->drain_ms * USEC_PER_MSEC, on_drain_over);
+                r = sd_event_source_set_enabled(agent->turn_over, SD_EVENT_ON);
+                if (r >= 0)
+                        r = arm_drain(agent, agent->config->drain_ms * USEC_PER_MSEC, on_drain_over);
         } else {
                 r = arm_drain(agent, 0, on_drain_over);
         }
@@ -535,6 +537,8 @@ static int make_sources(Agent *agent) {
 
         if (r >= 0)
                 r = sd_event_add_post(agent->event, &agent->turn_over, on_turn_over, agent);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(agent->turn_over, SD_EVENT_OFF);
         if (r < 0)
                 return r;
         r = sd_event_source_set_exit_on_failure(agent->pump, true);

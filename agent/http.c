@@ -81,6 +81,8 @@ static int arm_timer(Http *http) {
 
         if (MHD_get_timeout(http->daemon, &timeout_ms) != MHD_YES)
                 return sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
+        if (timeout_ms == 0)
+                return sd_event_source_set_enabled(http->kick, SD_EVENT_ONESHOT);
         r = sd_event_source_set_time_relative(http->timer, (uint64_t) timeout_ms * USEC_PER_MSEC);
         return r < 0 ? r : sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
 }

@@ -17,6 +17,8 @@
 struct Transport {
         sd_event *event;
         sd_event_source *timer;
+        sd_event_source
+                *soon; /* what curl wants to be woken for at once: dearer by a timer, some ten times a sandbox */
         CURLM *multi;
 };
 
@@ -126,6 +128,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         return transport_act(userdata, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static int on_soon(sd_event_source *source, void *userdata) {
+        (void) source;
+        return transport_act(userdata, CURL_SOCKET_TIMEOUT, 0);
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socket_data) {
         Transport *transport = userdata;
         sd_event_source *source = socket_data;
@@ -153,7 +160,9 @@ static int on_timeout_change(CURLM *multi, long timeout_ms, void *userdata) {
         Transport *transport = userdata;
 
         (void) multi;
-        if (timeout_ms < 0)
+        if (sd_event_source_set_enabled(transport->soon, timeout_ms == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF) < 0)
+                return -1;
+        if (timeout_ms <= 0)
                 return sd_event_source_set_enabled(transport->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
         if (sd_event_source_set_time_relative(transport->timer, (uint64_t) timeout_ms * USEC_PER_MSEC) < 0)
                 return -1;
@@ -192,6 +201,23 @@ static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
         return size * count;
 }
 
+static int make_sources(Transport *transport) {
+        int r = sd_event_add_time_relative(transport->event, &transport->timer, CLOCK_MONOTONIC, 0, 10 * USEC_PER_MSEC,
+                                           on_timer, transport);
+
+        if (r >= 0)
+                r = sd_event_add_defer(transport->event, &transport->soon, on_soon, transport);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(transport->timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(transport->soon, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(transport->timer, "transfer-timer");
+        (void) sd_event_source_set_description(transport->soon, "transfer-soon");
+        return sd_event_source_set_exit_on_failure(transport->soon, true);
+}
+
 int transport_new(sd_event *event, Transport **ret_transport) {
         CLEANUP(transport_freep) Transport *transport = calloc(1, sizeof(*transport));
         int r;
@@ -199,11 +225,7 @@ int transport_new(sd_event *event, Transport **ret_transport) {
         if (!transport)
                 return -ENOMEM;
         transport->event = sd_event_ref(event);
-        r = sd_event_add_time_relative(event, &transport->timer, CLOCK_MONOTONIC, 0, 1, on_timer, transport);
-        if (r < 0)
-                return r;
-        (void) sd_event_source_set_description(transport->timer, "transfer-timer");
-        r = sd_event_source_set_enabled(transport->timer, SD_EVENT_OFF);
+        r = make_sources(transport);
         if (r < 0)
                 return r;
 
@@ -229,6 +251,7 @@ Transport *transport_free(Transport *transport) {
         if (transport->multi)
                 (void) curl_multi_cleanup(transport->multi);
         (void) sd_event_source_disable_unref(transport->timer);
+        (void) sd_event_source_disable_unref(transport->soon);
         (void) sd_event_unref(transport->event);
         free(transport);
         return NULL;

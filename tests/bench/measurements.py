@@ -77,10 +77,28 @@ def wait_ready(agent, count, seconds=60):
     wait_for(f"{count} sandboxes that stand ready", lambda: pool_of(agent)["ready"] == count, seconds)
 
 
-def wait_quiet(agent, count):
-    """The pool is full, and what was used has been removed: nothing of ours uses the processors."""
+def busy_ticks():
+    """Of all processors together since the machine's start, in clock ticks of 10 ms (proc(5), /proc/stat)."""
+    words = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()
+    user, nice, system, _, _, irq, softirq = (int(word) for word in words[1:8])
+    return user + nice + system + irq + softirq
+
+
+def is_at_rest():
+    """At most one tick of processor time is used while we look."""
+    before = busy_ticks()
+    time.sleep(0.1)
+    return busy_ticks() - before <= 1
+
+
+def wait_quiet(agent, count, seconds=5):
+    """The pool is full, what was used has been removed, and the processors are at rest, for which a machine that has
+    other work gets so many seconds."""
     wait_ready(agent, count)
     wait_for("the used sandboxes' end", lambda: len(docker().containers(agent.instance)) == count, 30)
+    until = time.monotonic() + seconds
+    while not is_at_rest() and time.monotonic() < until:
+        pass
 
 
 # --- one program at a time ---
