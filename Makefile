@@ -35,7 +35,7 @@ variant := $(if $(SANITIZE),$(sanitizers),$(fortify))
 fuzzing := -fsanitize=fuzzer-no-link -U_FORTIFY_SOURCE $(sanitizers)
 
 # Asked once, and not before a recipe needs them: by then deps has seen to it that the libraries are there.
-packages := libsystemd libcurl libconfig libcjson libmicrohttpd
+packages := libsystemd libcurl libconfig libcjson libmicrohttpd gnutls
 package_cflags = $(eval package_cflags := $(shell pkg-config --cflags $(packages)))$(package_cflags)
 package_libs = $(eval package_libs := $(shell pkg-config --libs $(packages)))$(package_libs)
 cmocka_libs = $(eval cmocka_libs := $(shell pkg-config --libs cmocka))$(cmocka_libs)
@@ -46,6 +46,7 @@ lib := $(wildcard lib/*.c)
 agent := $(filter-out agent/main.c,$(wildcard agent/*.c))
 client := $(filter-out client/tee-%.c,$(wildcard client/*.c))
 guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
+installer := $(filter-out installer/main.c,$(wildcard installer/*.c))
 unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
 programs := $(addprefix $(B)/,tee-agent tee-run tee-bench tee-guest keep-memory.so)
 unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
@@ -162,10 +163,11 @@ build/fuzz/obj/%.o: %.c Makefile | deps
 includes_of_agent := -Iagent
 includes_of_client := -Iclient
 includes_of_guest := -Iguest
-includes_of_tests := -Iagent -Iclient -Iguest -Itests/unit
+includes_of_installer := -Iinstaller
+includes_of_tests := -Iagent -Iclient -Iguest -Iinstaller -Itests/unit
 
 # The archives of everything but the main functions
-archives = $(addprefix $(1)/,agent.a client.a guest.a libtee.a)
+archives = $(addprefix $(1)/,agent.a client.a guest.a installer.a libtee.a)
 
 # The folders are among what they are made of, so that a source that has gone is in none of them any more.
 define archive_rules
@@ -173,6 +175,7 @@ $(1)/unit.a: $(call objects,$(1),$(unit)) tests/unit
 $(1)/agent.a: $(call objects,$(1),$(agent)) agent
 $(1)/client.a: $(call objects,$(1),$(client)) client
 $(1)/guest.a: $(call objects,$(1),$(guest)) guest
+$(1)/installer.a: $(call objects,$(1),$(installer)) installer
 $(1)/libtee.a: $(call objects,$(1),$(lib)) lib
 $(1)/unit.a $(call archives,$(1)):
 	$$(call say,ar,$$@)

@@ -6,6 +6,7 @@
  * it on the spot. No low-speed limit is set: a wait for a container is silent by nature. */
 
 #include "transfer.h"
+#include "version.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -13,12 +14,13 @@
 #include <string.h>
 
 #define TRANSPORT_KEPT_CONNECTIONS 16L
+#define REDIRECTIONS_MAX 5L
+#define CONNECT_MS 15000L
 
 struct Transport {
         sd_event *event;
         sd_event_source *timer;
-        sd_event_source
-                *soon; /* what curl wants to be woken for at once: dearer by a timer, some ten times a sandbox */
+        sd_event_source *soon; /* for what is due at once: a timer would cost four system calls, ten times a sandbox */
         CURLM *multi;
 };
 
@@ -35,6 +37,7 @@ struct Transfer {
         bool too_large;
         TransferDone done;
         TransferData data;
+        TransferProgress progress;
         void *userdata;
 };
 
@@ -191,13 +194,15 @@ static size_t on_body(char *data, size_t size, size_t count, void *userdata) {
         return n;
 }
 
-/* Called for each line of the head, the empty last one included (CURLOPT_HEADERFUNCTION(3)). */
+/* Called for each line of each head, the empty last one included (CURLOPT_HEADERFUNCTION(3)). */
 /* NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's */
 static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
         Transfer *transfer = userdata;
 
         if (line[0] == '\r' || line[0] == '\n')
                 transfer->head_is_whole = true;
+        else if (size * count >= 5 && memcmp(line, "HTTP/", 5) == 0)
+                transfer->head_is_whole = false; /* another one after a redirection */
         return size * count;
 }
 
@@ -285,12 +290,44 @@ static int set_body(Transfer *transfer, const TransferRequest *request) {
         return r < 0 ? r : add_header(transfer, "Expect:");
 }
 
+static int on_progress(void *userdata, curl_off_t expected, curl_off_t received, curl_off_t to_send, curl_off_t sent) {
+        Transfer *transfer = userdata;
+
+        (void) to_send;
+        (void) sent;
+        transfer->progress((uint64_t) received, (uint64_t) expected, transfer->userdata);
+        return 0;
+}
+
+/* $https_proxy, $http_proxy and $no_proxy are libcurl's own affair. */
+static int set_tcp_options(Transfer *transfer, const TransferRequest *request) {
+        CURL *easy = transfer->easy;
+        const char *protocols = strncasecmp(request->url, "https:", 6) == 0 ? "https" : "http,https";
+
+        if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, protocols) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, request->follow ? 1L : 0L) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_MAXREDIRS, REDIRECTIONS_MAX) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_USERAGENT, "tee-agent/" TEE_VERSION) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK ||
+            curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, TRANSFER_STALL_S) != CURLE_OK)
+                return -EIO;
+        return 0;
+}
+
 static int set_options(Transfer *transfer, const TransferRequest *request) {
         CURL *easy = transfer->easy;
         int r = set_body(transfer, request);
 
+        if (r >= 0 && !request->unix_socket)
+                r = set_tcp_options(transfer, request);
         if (r < 0)
                 return r;
+        if (request->progress && (curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) != CURLE_OK ||
+                                  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer) != CURLE_OK ||
+                                  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) != CURLE_OK))
+                return -EIO;
         if (curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) != CURLE_OK ||
@@ -320,6 +357,7 @@ int transfer_start(Transport *transport, const TransferRequest *request, Transfe
                 .response_body = BUFFER_INIT(request->response_limit),
                 .done = done,
                 .data = data,
+                .progress = request->progress,
                 .userdata = userdata,
         };
         transfer->easy = curl_easy_init();

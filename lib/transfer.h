@@ -10,8 +10,15 @@
 typedef struct Transport Transport;
 typedef struct Transfer Transfer;
 
+/* Told now and then of a download: bytes that have come, and that will come in all, 0 where that is not known. */
+typedef void (*TransferProgress)(uint64_t received, uint64_t expected, void *userdata);
+
+#define TRANSFER_STALL_S 30L
+
 typedef struct TransferRequest {
-        const char *unix_socket; /* NULL for TCP */
+        const char *unix_socket;   /* NULL for TCP, which is also given up when nothing comes for TRANSFER_STALL_S */
+        bool follow;               /* redirections, a few of them; from https only to https */
+        TransferProgress progress; /* NULL for none */
         const char *method;
         const char *url;
         const void *body; /* NULL for none; copied */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "loop.h"
+
+#include <errno.h>
+#include <signal.h>
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        Loop *loop = userdata;
+
+        (void) source;
+        (void) info;
+        loop->interrupted = true;
+        return 0;
+}
+
+int loop_init(Loop *loop) {
+        sigset_t signals;
+        int r;
+
+        *loop = (Loop){0};
+        (void) sigemptyset(&signals);
+        (void) sigaddset(&signals, SIGINT);
+        (void) sigaddset(&signals, SIGTERM);
+        (void) sigaddset(&signals, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+                return -errno;
+        r = sd_event_new(&loop->event);
+        if (r >= 0)
+                r = sd_event_add_signal(loop->event, NULL, SIGINT, on_signal, loop);
+        if (r >= 0)
+                r = sd_event_add_signal(loop->event, NULL, SIGTERM, on_signal, loop);
+        return r < 0 ? r : 0;
+}
+
+void loop_deinit(Loop *loop) {
+        loop->event = sd_event_unref(loop->event);
+}
+
+int loop_await(Loop *loop, const bool *done, uint64_t most_usec) {
+        uint64_t until = now_usec() + most_usec;
+
+        while (!*done) {
+                uint64_t now = now_usec();
+                int r;
+
+                if (loop->interrupted)
+                        return -EINTR;
+                if (now >= until)
+                        return -ETIMEDOUT;
+                r = sd_event_run(loop->event, until - now);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int loop_sleep(Loop *loop, uint64_t usec) {
+        const bool never = false;
+        int r = loop_await(loop, &never, usec);
+
+        return r == -ETIMEDOUT ? 0 : r;
+}
+
+void loop_pardon(Loop *loop) {
+        loop->interrupted = false;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base.h"
+
+#define OPTIONS_ARGUMENTS_MAX 8U /* of the OCI runtime */
+
+typedef enum OptionsSource {
+        SOURCE_GVISOR, /* gVisor's own apt repository */
+        SOURCE_DEBIAN, /* the distribution's package */
+        SOURCE_NONE,   /* runsc is there already */
+} OptionsSource;
+
+typedef enum OptionsDocker {
+        DOCKER_RELOAD, /* and a restart only where that does not do it */
+        DOCKER_RESTART,
+        DOCKER_LEAVE, /* somebody else's affair */
+} OptionsDocker;
+
+/* The command line of tee-install. Strings point into argv or are literals. */
+typedef struct Options {
+        /* what to do: at least one, unless done */
+        bool with_gvisor, uninstall, list_runtimes;
+        const char *with_runtime, *remove_runtime; /* NULL for none */
+        bool done;                                 /* --help or --version has been answered */
+
+        /* how */
+        bool dry_run, yes, force, keep_going, json, purge, with_docker;
+        uint64_t wait_ms; /* for other installers to end */
+
+        /* where runsc comes from */
+        OptionsSource source;
+        const char *channel; /* release, nightly or YYYYMMDD */
+        const char *version; /* of the package; NULL for the newest */
+        const char *mirror, *key_url;
+        const char *key_file; /* NULL: key_url */
+        const char *key_fingerprint;
+        const char *offline; /* a folder, or NULL */
+
+        /* how Docker gets it */
+        const char *runtime_name, *platform;
+        const char *runsc;                                /* path, or NULL for the one on $PATH */
+        const char *arguments[OPTIONS_ARGUMENTS_MAX + 1]; /* of the OCI runtime, ended by NULL */
+        size_t arguments_size;
+        OptionsDocker docker;
+        const char *docker_config, *docker_socket;
+
+        /* images of runtimes */
+        const char *image, *base_image, *deno, *busybox, *guest;
+} Options;
+
+/* Prints what is wrong on stderr and returns -EINVAL. */
+int options_parse(Options *ret, int argc, char *argv[]);

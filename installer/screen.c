@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "screen.h"
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define LABEL_WIDTH 10
+#define BAR_WIDTH 20
+#define COLUMNS 80
+
+static FILE *out_of(const Screen *screen) {
+        return screen->to_stderr ? stderr : stdout;
+}
+
+void screen_init(Screen *screen, bool json) {
+        const char *term = getenv("TERM");
+
+        *screen = (Screen){.to_stderr = json};
+        screen->terminal = isatty(fileno(out_of(screen))) && term && strcmp(term, "dumb") != 0;
+}
+
+static int columns(const Screen *screen) {
+        struct winsize size;
+
+        if (ioctl(fileno(out_of(screen)), TIOCGWINSZ, &size) < 0 || size.ws_col < COLUMNS / 2)
+                return COLUMNS;
+        return size.ws_col;
+}
+
+void screen_clear(Screen *screen) {
+        if (screen->drawn)
+                (void) fputs("\r\033[K", out_of(screen));
+        screen->drawn = false;
+        (void) fflush(out_of(screen));
+}
+
+static void print_line(Screen *screen, const char *label, bool indented, const char *format, va_list arguments) {
+        CLEANUP_FREE char *text = NULL;
+
+        screen_clear(screen);
+        if (vasprintf(&text, format, arguments) < 0) {
+                text = NULL;
+                return;
+        }
+        if (indented)
+                (void) fprintf(out_of(screen), "  %-*s ", LABEL_WIDTH, label ? label : "");
+        (void) fprintf(out_of(screen), "%s\n", text);
+        (void) fflush(out_of(screen));
+}
+
+void screen_line(Screen *screen, const char *label, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        print_line(screen, label, true, format, arguments);
+        va_end(arguments);
+}
+
+void screen_say(Screen *screen, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        print_line(screen, NULL, false, format, arguments);
+        va_end(arguments);
+}
+
+static void draw_bar(FILE *out, int percent) {
+        int filled = percent * BAR_WIDTH / 100;
+
+        (void) fputc('[', out);
+        for (int i = 0; i < BAR_WIDTH; i++)
+                (void) fputc(i < filled ? '#' : '.', out);
+        (void) fprintf(out, "] %3d %% ", percent);
+}
+
+void screen_progress(Screen *screen, const char *label, int percent, const char *format, ...) {
+        CLEANUP_FREE char *text = NULL;
+        bool has_bar = percent >= 0 && percent <= 100;
+        int room = columns(screen) - LABEL_WIDTH - 4 - (has_bar ? BAR_WIDTH + 9 : 0), n;
+        FILE *out = out_of(screen);
+        va_list arguments;
+
+        if (!screen->terminal)
+                return;
+        va_start(arguments, format);
+        n = vasprintf(&text, format, arguments);
+        va_end(arguments);
+        if (n < 0) {
+                text = NULL;
+                return;
+        }
+        text_clean(text);
+        (void) fprintf(out, "\r\033[K  %-*s ", LABEL_WIDTH, label);
+        if (has_bar)
+                draw_bar(out, percent);
+        if (n > room && room > 0)
+                text[utf8_valid_prefix(text, (size_t) room)] = '\0';
+        (void) fputs(text, out);
+        (void) fflush(out);
+        screen->drawn = true;
+}
+
+const char *screen_size(uint64_t bytes, char text[SCREEN_SIZE_MAX]) {
+        static const char *const units[] = {"kB", "MB", "GB", "TB"};
+        double size = (double) bytes / 1000.0;
+        size_t unit = 0;
+
+        while (size >= 1000.0 && unit + 1 < ARRAY_SIZE(units)) {
+                size /= 1000.0;
+                unit++;
+        }
+        (void) snprintf(text, SCREEN_SIZE_MAX, size < 10.0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
+        return text;
+}
