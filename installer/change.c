@@ -49,8 +49,10 @@ static int resolve(const char *path, char **ret_path) {
 
                 at = NULL;
                 if (n < 0) {
-                        if (errno != EINVAL && errno != ENOENT && errno != ENOTDIR)
-                                return -errno;
+                        int error = errno;
+
+                        if (error != EINVAL && error != ENOENT) /* EINVAL: no link */
+                                return error > 0 ? -error : -EIO;
                         *ret_path = TAKE_PTR(from);
                         return 0;
                 }

@@ -35,8 +35,8 @@ typedef struct Running {
 /* ---- what it prints ---- */
 
 static int keep_output(Buffer *output, const char *data, size_t size) {
-        if (output->size + size > PROCESS_OUTPUT_MAX)
-                buffer_consume(output, output->size + size - PROCESS_OUTPUT_MAX);
+        if (output->size + size > output->limit)
+                buffer_consume(output, output->size + size - output->limit);
         return buffer_append(output, data, size);
 }
 

@@ -18,12 +18,13 @@ typedef struct Process {
 
 #define PROCESS_STATUS_FD 3
 
-/* The end of what it printed is kept up to here. */
+/* A good bound for what a process prints. */
 #define PROCESS_OUTPUT_MAX ((size_t) 64 * 1024)
 
 /* Runs it to its end, with an empty stdin, in a process group of its own, so that the terminal's Ctrl-C reaches this
  * program alone. An interruption is handed on to the process as SIGINT, once, and its end is awaited all the same: apt
  * and dpkg know best where they can stop. Returns its exit status (0 to 255), -EINTR when interrupted, -ETIMEDOUT (it
  * has been killed), -EPROTO when a signal ended it, or another negative errno: -ENOENT where there is no such program.
- * output, which may be NULL, must have no limit below PROCESS_OUTPUT_MAX; gets the last of stdout and stderr. */
+ * output, which may be NULL, gets stdout and stderr together, and when that passes its limit, at least 4 KiB, the last
+ * of it. */
 int process_run(Loop *loop, const Process *process, Buffer *output);

@@ -38,6 +38,9 @@ void screen_clear(Screen *screen) {
         (void) fflush(out_of(screen));
 }
 
+static void print_line(Screen *screen, const char *label, bool indented, const char *format, va_list arguments)
+        PRINTF_LIKE(4, 0);
+
 static void print_line(Screen *screen, const char *label, bool indented, const char *format, va_list arguments) {
         CLEANUP_FREE char *text = NULL;
 

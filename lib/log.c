@@ -26,6 +26,7 @@
 
 static const char *log_identifier = "tee";
 static bool log_to_journal = false;
+static bool log_to_stderr = true; /* where there is no journal */
 static bool log_debug = false;
 static int log_queue_fd = -1; /* -1: not to be had, and then nobody is asked */
 static unsigned log_lost = 0;
@@ -64,6 +65,13 @@ void log_open(const char *identifier) {
         if (log_to_journal && log_queue_fd < 0)
                 log_queue_fd = connect_queue();
         log_debug = getenv("TEE_DEBUG") != NULL;
+}
+
+void log_open_journal(const char *identifier) {
+        log_identifier = identifier;
+        log_queue_fd = connect_queue();
+        log_to_journal = log_queue_fd >= 0;
+        log_to_stderr = false;
 }
 
 /* A message of several lines has a shape of its own that a prefix would break: it stands alone. */
@@ -132,7 +140,8 @@ void log_record(int priority, const char *message_id, const char *const *fields,
                 return;
         }
         if (!log_to_journal) {
-                write_stderr(message);
+                if (log_to_stderr)
+                        write_stderr(message);
                 return;
         }
         /* Not to stderr instead: that is journald, too. */

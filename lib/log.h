@@ -12,6 +12,9 @@
 /* Name that stands before each line on stderr and as SYSLOG_IDENTIFIER. Must outlive all logging. */
 void log_open(const char *identifier);
 
+/* The same for a program whose stderr is for people: its records go to journald alone, or nowhere. */
+void log_open_journal(const char *identifier);
+
 /* fields: NULL or an array of "NAME=value" ended by NULL. message_id: NULL or 32 hexadecimal digits. */
 void log_record(int priority, const char *message_id, const char *const *fields, const char *format, ...)
         PRINTF_LIKE(4, 5);

@@ -4,6 +4,7 @@
  * restart would change what sandboxes run on. So both are asked, and both must say the same. */
 
 #include "registration.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,32 +73,14 @@ int registration_check(const void *text, size_t size, const char *oci_runtime, c
         return 0;
 }
 
-/* Returns 1 when it was read, 0 when there is none or it may not be read, or a negative errno. */
-static int read_file(const char *path, Buffer *text) {
-        CLEANUP_FD int fd = -1;
-        char block[4096];
-        ssize_t n;
-
-        if (path[0] == '\0')
-                return 0;
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return errno == ENOENT || errno == EACCES ? 0 : -errno;
-        while ((n = read(fd, block, sizeof(block))) > 0) {
-                int r = buffer_append(text, block, (size_t) n);
-
-                if (r < 0)
-                        return r;
-        }
-        return n < 0 ? -errno : 1;
-}
-
 int registration_check_file(const char *path, const char *oci_runtime, const char *info_path, char **ret_reason) {
         Buffer text = BUFFER_INIT(FILE_SIZE_MAX);
-        int r = read_file(path, &text);
+        int r = path[0] ? file_read(path, &text) : -ENOENT;
 
-        if (r > 0)
+        if (r >= 0)
                 r = registration_check(text.data, text.size, oci_runtime, info_path, ret_reason);
+        else if (r == -ENOENT || r == -EACCES)
+                r = 0;
         buffer_deinit(&text);
         return r;
 }

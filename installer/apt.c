@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* apt-get's command line is the interface that its makers keep stable (apt-get(8)); its library is C++. Progress comes
+ * by APT::Status-Fd, a line of fields between colons each (apt's README.progress-reporting). */
+
+#include "apt.h"
+#include "process.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define APT_USEC (1800 * USEC_PER_SEC) /* a slow line, a large package */
+#define DPKG_USEC (120 * USEC_PER_SEC)
+#define LIST_MAX ((size_t) 4 * 1024 * 1024)
+#define ARGUMENTS_MAX 32
+
+static const char *const quiet_environment[] = {"LC_ALL=C.UTF-8",           "DEBIAN_FRONTEND=noninteractive",
+                                                "DEBIAN_PRIORITY=critical", "APT_LISTCHANGES_FRONTEND=none",
+                                                "NEEDRESTART_SUSPEND=1",    NULL};
+
+/* ---- whose turn is it ---- */
+
+/* Who holds a lock of dpkg's or apt's (fcntl(2)), 0 for nobody. */
+static pid_t lock_holder(const char **ret_path) {
+        static const char *const paths[] = {"/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock",
+                                            "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+                CLEANUP_FD int fd = open(paths[i], O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+                if (fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
+                        *ret_path = paths[i];
+                        return lock.l_pid;
+                }
+        }
+        return 0;
+}
+
+static void process_name(pid_t pid, char *ret_name, size_t size) {
+        char path[64];
+        CLEANUP_FD int fd = -1;
+        ssize_t n = -1;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0)
+                n = read(fd, ret_name, size - 1);
+        ret_name[n > 0 ? n : 0] = '\0';
+        ret_name[strcspn(ret_name, "\n")] = '\0';
+        text_clean(ret_name);
+}
+
+int apt_await_turn(Install *install) {
+        uint64_t until = now_usec() + install->options->wait_ms * USEC_PER_MSEC;
+        const char *path = NULL;
+        bool told = false;
+        pid_t pid;
+
+        while ((pid = lock_holder(&path)) > 0) {
+                char name[32];
+                int r;
+
+                process_name(pid, name, sizeof(name));
+                if (now_usec() >= until)
+                        return trouble_set(&install->trouble, -EBUSY,
+                                           "wait for it to end, or give more time: --wait SECONDS",
+                                           "%s (process %d) holds %s", name, (int) pid, path);
+                if (!told)
+                        screen_line(&install->screen, "wait",
+                                    "%s (process %d) works with packages: waiting for its end", name, (int) pid);
+                told = true;
+                r = loop_sleep(&install->loop, USEC_PER_SEC / 5);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* ---- apt-get ---- */
+
+typedef struct Progress {
+        Install *install;
+        const char *label;
+} Progress;
+
+/* "dlstatus:1:27.5:Retrieving file 1 of 2", "pmstatus:runsc:60.0:Unpacking runsc (amd64)" */
+static void on_status(const char *line, void *userdata) {
+        const char *fields[4] = {line};
+        Progress *progress = userdata;
+
+        for (size_t i = 1; i < ARRAY_SIZE(fields); i++) {
+                const char *colon = strchr(fields[i - 1], ':');
+
+                if (!colon)
+                        return;
+                fields[i] = colon + 1;
+        }
+        if (strncmp(line, "dlstatus:", 9) == 0 || strncmp(line, "pmstatus:", 9) == 0)
+                screen_progress(&progress->install->screen, progress->label, (int) strtod(fields[2], NULL), "%s",
+                                fields[3]);
+}
+
+/* apt's own lines of error, or the last thing that was said; malloc'ed. */
+static char *error_lines(const Buffer *output) {
+        CLEANUP_FREE char *text = output->size > 0 ? strdup((const char *) output->data) : NULL;
+        Buffer errors = BUFFER_INIT(2048);
+        char *save = NULL, *result;
+        const char *last = NULL;
+
+        for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+                bool is_error = strncmp(line, "E: ", 3) == 0 || strncmp(line, "dpkg: error", 11) == 0 ||
+                                strncmp(line, "dpkg-deb: error", 15) == 0 || strncmp(line, "Err:", 4) == 0;
+
+                if (line[strspn(line, " \t\r")] != '\0')
+                        last = line;
+                if (is_error)
+                        (void) buffer_append_format(&errors, "%s%s", errors.size > 0 ? "; " : "", line);
+        }
+        result = errors.size > 0 ? strdup((const char *) errors.data) : strdup(last ? last : "it said nothing");
+        buffer_deinit(&errors);
+        return result;
+}
+
+static int fault(Install *install, int r, const char *what, const Buffer *output) {
+        CLEANUP_FREE char *said = error_lines(output);
+
+        if (r == -EINTR)
+                return r;
+        if (r == -ETIMEDOUT)
+                return trouble_set(&install->trouble, r, NULL, "%s did not come to an end", what);
+        if (r < 0 && r != -EPROTO)
+                return trouble_set(&install->trouble, r, NULL, "%s: %s", what, strerror(-r));
+        return trouble_set(&install->trouble, -EIO, NULL, "%s failed: %s", what, said ? said : "");
+}
+
+/* Output of a program that only tells something. Its status goes to ret_status when the caller wants to see it. */
+static int ask(Install *install, const char *const *argv, Buffer *output, int *ret_status) {
+        Process process = {.argv = argv, .added = quiet_environment, .most_usec = DPKG_USEC};
+        int r = process_run(&install->loop, &process, output);
+
+        if (r >= 0 && ret_status)
+                *ret_status = r;
+        if (r < 0 || (r > 0 && !ret_status))
+                return fault(install, r, argv[0], output);
+        return 0;
+}
+
+static int run_apt(Install *install, const char *label, const char *const *options, const char *command,
+                   const char *const *operands) {
+        char timeout[64];
+        const char *argv[ARGUMENTS_MAX] = {"apt-get",
+                                           "-q",
+                                           "-y",
+                                           "-o",
+                                           "APT::Status-Fd=3",
+                                           "-o",
+                                           "Dpkg::Options::=--force-confold",
+                                           "-o",
+                                           "Dpkg::Use-Pty=0",
+                                           "-o",
+                                           timeout};
+        size_t n = 11;
+        Progress progress = {install, label};
+        Process process = {.argv = argv,
+                           .added = quiet_environment,
+                           .status = on_status,
+                           .userdata = &progress,
+                           .most_usec = APT_USEC};
+        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int r = apt_await_turn(install);
+
+        (void) snprintf(timeout, sizeof(timeout), "DPkg::Lock::Timeout=%llu",
+                        (unsigned long long) (install->options->wait_ms / 1000));
+        for (; options && *options && n < ARGUMENTS_MAX - 2; options++)
+                argv[n++] = *options;
+        argv[n++] = command;
+        for (; operands && *operands && n < ARGUMENTS_MAX - 1; operands++)
+                argv[n++] = *operands;
+        if (r >= 0 && operands && *operands)
+                r = trouble_set(&install->trouble, -E2BIG, NULL, "too many packages at once");
+        if (r >= 0) {
+                r = process_run(&install->loop, &process, &output);
+                screen_clear(&install->screen);
+                if (r != 0)
+                        r = fault(install, r, command[0] == 'u' ? "apt-get update" : "apt-get", &output);
+        }
+        buffer_deinit(&output);
+        return r;
+}
+
+int apt_update(Install *install, const char *sources) {
+        CLEANUP_FREE char *list = text_format("Dir::Etc::SourceList=%s", sources ? sources : "");
+        const char *const all[] = {"-o", "APT::Update::Error-Mode=any", NULL};
+        const char *const one[] = {"-o", "APT::Update::Error-Mode=any", "-o", list, "-o", "Dir::Etc::SourceParts=-",
+                                   "-o", "APT::Get::List-Cleanup=0",    NULL};
+
+        if (!list)
+                return -ENOMEM;
+        return run_apt(install, "apt", sources ? one : all, "update", NULL);
+}
+
+int apt_install(Install *install, const char *label, const char *const *packages) {
+        static const char *const options[] = {"--no-install-recommends", "--allow-downgrades", NULL};
+
+        return run_apt(install, label, options, "install", packages);
+}
+
+int apt_remove(Install *install, const char *const *packages, bool purge) {
+        return run_apt(install, "remove", NULL, purge ? "purge" : "remove", packages);
+}
+
+int apt_finish_interrupted(Install *install) {
+        static const char *const audit[] = {"dpkg", "--audit", NULL};
+        static const char *const configure[] = {"dpkg", "--configure", "--pending", "--force-confold", NULL};
+        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int status = 0, r = ask(install, audit, &output, &status);
+
+        if (r >= 0 && (status != 0 || output.size > 0)) {
+                screen_line(&install->screen, "dpkg",
+                            "was stopped in the middle of its work: dpkg --configure --pending");
+                buffer_clear(&output);
+                r = ask(install, configure, &output, NULL);
+        }
+        buffer_deinit(&output);
+        return r;
+}
+
+/* ---- what is there ---- */
+
+int apt_installed_version(Install *install, const char *package, char **ret_version) {
+        const char *const argv[] = {"dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}", package,
+                                    NULL};
+        static const char installed[] = "installed ";
+        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int status = 0, r = ask(install, argv, &output, &status);
+
+        *ret_version = NULL;
+        if (r >= 0 && status == 0 && output.size > strlen(installed) &&
+            strncmp((const char *) output.data, installed, strlen(installed)) == 0) {
+                *ret_version = strdup((const char *) output.data + strlen(installed));
+                r = *ret_version ? 0 : -ENOMEM;
+        }
+        buffer_deinit(&output);
+        return r;
+}
+
+static char *trim(char *text) {
+        size_t n;
+
+        text += strspn(text, " \t");
+        n = strlen(text);
+        while (n > 0 && isspace((unsigned char) text[n - 1]))
+                text[--n] = '\0';
+        return text;
+}
+
+/* Lines of apt-cache madison, the newest first: " runsc | 20240807.0 | URL SUITE/main amd64 Packages" */
+int apt_offered_version(Install *install, const char *package, const char *url, const char *exact, char **ret_version) {
+        const char *const argv[] = {
+                "apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "madison", package, NULL};
+        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        char *save = NULL;
+        int status = 0, r = ask(install, argv, &output, &status);
+
+        *ret_version = NULL;
+        for (char *line = r >= 0 && output.size > 0 ? strtok_r((char *) output.data, "\n", &save) : NULL; line;
+             line = strtok_r(NULL, "\n", &save)) {
+                char *parts = NULL, *name = strtok_r(line, "|", &parts), *version = strtok_r(NULL, "|", &parts),
+                     *from = strtok_r(NULL, "|", &parts);
+                size_t n = strlen(url);
+
+                if (*ret_version || !name || !version || !from)
+                        continue;
+                version = trim(version);
+                from = trim(from);
+                while (n > 0 && url[n - 1] == '/')
+                        n--;
+                if (strncmp(from, url, n) == 0 && (from[n] == ' ' || from[n] == '/') &&
+                    (!exact || strcmp(exact, version) == 0)) {
+                        *ret_version = strdup(version);
+                        r = *ret_version ? 0 : -ENOMEM;
+                }
+        }
+        buffer_deinit(&output);
+        return r;
+}
+
+int apt_verify(Install *install, const char *package) {
+        const char *const argv[] = {"dpkg", "--verify", package, NULL};
+        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int status = 0, r = ask(install, argv, &output, &status);
+
+        if (r >= 0 && (status != 0 || output.size > 0)) {
+                CLEANUP_FREE char *said = output.size > 0 ? strdup((const char *) output.data) : NULL;
+
+                if (said)
+                        said[strcspn(said, "\n")] = '\0';
+                r = trouble_set(&install->trouble, -EIO, "apt-get install --reinstall runsc",
+                                "files of the package %s are missing or changed: %s", package, said ? said : "");
+        }
+        buffer_deinit(&output);
+        return r;
+}
+
+/* ---- what has come ---- */
+
+static int list_packages(Install *install, Buffer *list) {
+        static const char *const argv[] = {"dpkg-query", "--show",
+                                           "--showformat=${binary:Package} ${db:Status-Status}\n", NULL};
+        Process process = {.argv = argv, .added = quiet_environment, .most_usec = DPKG_USEC};
+        int r;
+
+        /* All of it is wanted, so it is taken line by line. */
+        process.line = NULL;
+        r = process_run(&install->loop, &process, list);
+        return r == 0 ? 0 : fault(install, r, "dpkg-query", list);
+}
+
+int packages_begin(Install *install, Packages *packages) {
+        packages->before = BUFFER_INIT(LIST_MAX);
+        return list_packages(install, &packages->before);
+}
+
+/* A whole line of the list. */
+static bool has_line(const Buffer *list, const char *line) {
+        size_t n = strlen(line);
+
+        for (const char *at = list->size > 0 ? (const char *) list->data : NULL; at && (at = strstr(at, line)); at += n)
+                if ((at == (const char *) list->data || at[-1] == '\n') && (at[n] == '\n' || at[n] == '\0'))
+                        return true;
+        return false;
+}
+
+int packages_take_back(Install *install, Packages *packages) {
+        Buffer now = BUFFER_INIT(LIST_MAX);
+        const char *names[ARGUMENTS_MAX / 2 + 1] = {NULL};
+        size_t n = 0;
+        char *save = NULL;
+        int r;
+
+        if (packages->before.size == 0)
+                return 0;
+        r = list_packages(install, &now);
+        for (char *line = r >= 0 && now.size > 0 ? strtok_r((char *) now.data, "\n", &save) : NULL; line;
+             line = strtok_r(NULL, "\n", &save))
+                if (!has_line(&packages->before, line) && n < ARRAY_SIZE(names) - 1) {
+                        line[strcspn(line, " ")] = '\0';
+                        names[n++] = line;
+                }
+        if (n > 0)
+                r = apt_remove(install, names, true);
+        buffer_deinit(&now);
+        packages_deinit(packages);
+        return r;
+}
+
+void packages_deinit(Packages *packages) {
+        buffer_deinit(&packages->before);
+}
+
+/* apt names the files of an index after the URL, without its scheme, '/' as '_'. */
+void apt_forget_lists(const char *url) {
+        static const char folder[] = "/var/lib/apt/lists";
+        const char *rest = strstr(url, "://");
+        CLEANUP_FREE char *prefix = rest ? strdup(rest + 3) : NULL;
+        CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *entries;
+        size_t n;
+
+        if (!prefix || fd < 0)
+                return;
+        for (n = strlen(prefix); n > 0 && prefix[n - 1] == '/'; n--)
+                prefix[n - 1] = '\0';
+        for (char *p = prefix; *p; p++)
+                if (*p == '/')
+                        *p = '_';
+        entries = opendir(folder);
+        for (const struct dirent *entry; entries && (entry = readdir(entries));)
+                if (strncmp(entry->d_name, prefix, n) == 0 && entry->d_name[n] == '_')
+                        (void) unlinkat(fd, entry->d_name, 0);
+        if (entries)
+                (void) closedir(entries);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "daemon-json.h"
+#include "install.h"
+
+/* docker.service, told to read its file again. */
+
+/* What is to be registered. The strings belong to install. */
+DaemonRuntime docker_wanted_runtime(const Install *install);
+
+/* Does the running Docker have the OCI runtime as it is wanted (by /info)? */
+bool docker_info_has(const cJSON *info, const DaemonRuntime *wanted);
+
+/* Has Docker read its file again and waits until /info has the OCI runtime, or, for wanted NULL, until name has gone.
+ * A reload first, where options.docker allows it, then a restart, which is asked for when it would end containers.
+ * Returns 0 or a negative errno with trouble set. */
+int docker_service_settle(Install *install, const DaemonRuntime *wanted, const char *name);
+
+/* After daemon.json has been given back: Docker runs again, with it. */
+int docker_service_return(Install *install);

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* runsc and, on demand, Docker, as packages. Whether runsc is there already is a question of where its version comes
+ * from: one that the wanted repository offers is left alone, an upgrade being apt's affair; another one is replaced. */
+
+#include "apt.h"
+#include "file.h"
+#include "paths.h"
+#include "process.h"
+#include "register.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define ASK_USEC (30 * USEC_PER_SEC)
+#define DOCKER_START_USEC (60 * USEC_PER_SEC)
+#define OFFLINE_PACKAGES_MAX 16U
+#define GVISOR_BIN_SINCE "20260701" /* from then on, runsc is one program of several */
+
+/* ---- the program ---- */
+
+static int find_on_path(const char *name, char **ret_path) {
+        CLEANUP_FREE char *path = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+        char *save = NULL;
+
+        for (const char *folder = path ? strtok_r(path, ":", &save) : NULL; folder;
+             folder = strtok_r(NULL, ":", &save)) {
+                CLEANUP_FREE char *candidate = text_format("%s/%s", folder, name);
+
+                if (candidate && candidate[0] == '/' && access(candidate, X_OK) == 0) {
+                        *ret_path = TAKE_PTR(candidate);
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
+static int check_elf(Install *install, const char *path) {
+        CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOATIME);
+        char magic[4] = {0};
+
+        if (fd < 0)
+                return trouble_set(&install->trouble, -errno, NULL, "%s: %s", path, strerror(errno));
+        if (read(fd, magic, sizeof(magic)) != sizeof(magic) || memcmp(magic, "\177ELF", 4) != 0)
+                return trouble_set(&install->trouble, -ENOEXEC, NULL, "%s is no program (ELF)", path);
+        return 0;
+}
+
+/* What runsc says of itself: "release-20240807.0", "0.0~20221219.0"; malloc'ed. */
+static int ask_version(Install *install, const char *path, char **ret_version) {
+        const char *const argv[] = {path, "--version", NULL};
+        static const char prefix[] = "runsc version ";
+        Process process = {.argv = argv, .most_usec = ASK_USEC};
+        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int r = process_run(&install->loop, &process, &output);
+        const char *text = output.size > 0 ? (const char *) output.data : "";
+
+        if (r == 0 && strncmp(text, prefix, strlen(prefix)) == 0)
+                *ret_version = strndup(text + strlen(prefix), strcspn(text + strlen(prefix), "\n"));
+        else if (r != -EINTR)
+                r = trouble_set(&install->trouble, r < 0 ? r : -ENOEXEC, NULL, "%s --version does not work: %.200s",
+                                path, r < 0 ? strerror(-r) : text);
+        if (r == 0 && !*ret_version)
+                r = -ENOMEM;
+        buffer_deinit(&output);
+        return r;
+}
+
+static bool needs_gvisor_bin(const char *version) {
+        for (const char *p = version; *p; p++)
+                if (strspn(p, "0123456789") >= 8)
+                        return strncmp(p, GVISOR_BIN_SINCE, 8) >= 0;
+        return false;
+}
+
+static int check_gvisor_bin(Install *install, const char *path, const char *version) {
+        const char *slash = strrchr(path, '/');
+        CLEANUP_FREE char *folder = text_format("%.*s/gvisor-bin", (int) (slash - path), path);
+        size_t files = 0;
+        DIR *entries;
+
+        if (!needs_gvisor_bin(version))
+                return 0;
+        if (!folder)
+                return -ENOMEM;
+        entries = opendir(folder);
+        for (const struct dirent *entry; entries && (entry = readdir(entries));)
+                files += entry->d_name[0] != '.';
+        if (entries)
+                (void) closedir(entries);
+        if (files == 0)
+                return trouble_set(&install->trouble, -ENOENT, "install all of the release: runsc and gvisor-bin/",
+                                   "runsc %s needs the folder %s beside it, which is missing or empty", version,
+                                   folder);
+        return 0;
+}
+
+/* Notes what is there. */
+static int check_runsc(Install *install) {
+        CLEANUP_FREE char *version = NULL;
+        const char *path = install_runsc_path(install);
+        int r = check_elf(install, path);
+
+        if (r >= 0)
+                r = ask_version(install, path, &version);
+        if (r >= 0)
+                r = check_gvisor_bin(install, path, version);
+        if (r >= 0 && install->options->source != SOURCE_NONE)
+                r = apt_verify(install, "runsc");
+        if (r >= 0)
+                install_note(install, "%s, version %s", path, version);
+        return r;
+}
+
+/* ---- the package: look ---- */
+
+static const char *source_words(const Install *install) {
+        switch (install->options->source) {
+        case SOURCE_DEBIAN:
+                return "the distribution";
+        case SOURCE_NONE:
+                return "nowhere";
+        default:
+                return install->options->offline ? install->options->offline : install->options->mirror;
+        }
+}
+
+/* Is the installed version one that is wanted? */
+static int is_wanted(Install *install, const char *installed, bool *ret_wanted) {
+        const Options *options = install->options;
+        CLEANUP_FREE char *offered = NULL;
+        int r = 0;
+
+        *ret_wanted = !options->version || strcmp(options->version, installed) == 0;
+        if (*ret_wanted && options->source == SOURCE_GVISOR && !options->offline) {
+                r = apt_offered_version(install, "runsc", options->mirror, installed, &offered);
+                *ret_wanted = offered != NULL;
+        }
+        return r;
+}
+
+static int look_on_path(Install *install) {
+        int r = 0;
+
+        if (!install->options->runsc)
+                r = find_on_path("runsc", &install->runsc_found);
+        if (r < 0)
+                return trouble_set(&install->trouble, r,
+                                   "name its place: --runsc PATH; or let it be installed: --source",
+                                   "there is no runsc on $PATH");
+        return check_runsc(install);
+}
+
+static int runsc_look(Install *install, StepState *ret_state) {
+        const Options *options = install->options;
+        CLEANUP_FREE char *installed = NULL;
+        bool wanted = false;
+        int r;
+
+        *ret_state = STEP_DONE;
+        if (options->source == SOURCE_NONE)
+                return look_on_path(install);
+        r = apt_installed_version(install, "runsc", &installed);
+        if (r >= 0 && installed)
+                r = is_wanted(install, installed, &wanted);
+        if (r < 0)
+                return r;
+        if (wanted)
+                return check_runsc(install);
+        *ret_state = STEP_TO_DO;
+        install_note(install, "install runsc%s%s from %s", options->version ? " " : "",
+                     options->version ? options->version : "", source_words(install));
+        if (installed)
+                install_note(install, "in place of runsc %s, which is another one's", installed);
+        return 0;
+}
+
+/* ---- the package: apply ---- */
+
+static bool is_package(const char *name) {
+        const char *dot = strrchr(name, '.');
+
+        return dot && strcmp(dot, ".deb") == 0;
+}
+
+static int install_offline(Install *install) {
+        const char *folder = install->options->offline;
+        char *paths[OFFLINE_PACKAGES_MAX + 1] = {NULL};
+        DIR *entries = opendir(folder);
+        size_t n = 0;
+        int r = entries ? 0 : -errno;
+
+        for (const struct dirent *entry; r >= 0 && (entry = readdir(entries));) {
+                if (!is_package(entry->d_name))
+                        continue;
+                if (n == OFFLINE_PACKAGES_MAX)
+                        r = -E2BIG;
+                else if (!(paths[n++] = text_format("%s%s/%s", folder[0] == '/' ? "" : "./", folder, entry->d_name)))
+                        r = -ENOMEM;
+        }
+        if (entries)
+                (void) closedir(entries);
+        if (r < 0)
+                r = trouble_set(&install->trouble, r, NULL, "%s: %s", folder, strerror(-r));
+        else if (n == 0)
+                r = trouble_set(&install->trouble, -ENOENT, NULL, "%s has no packages (*.deb)", folder);
+        else
+                r = apt_install(install, "runsc", (const char *const *) paths);
+        for (size_t i = 0; i < n; i++)
+                free(paths[i]);
+        return r;
+}
+
+static int install_version(Install *install, const char *version) {
+        CLEANUP_FREE char *package = version ? text_format("runsc=%s", version) : strdup("runsc");
+        const char *const packages[] = {package, NULL};
+
+        return package ? apt_install(install, "runsc", packages) : -ENOMEM;
+}
+
+static int install_from_gvisor(Install *install) {
+        const Options *options = install->options;
+        CLEANUP_FREE char *offered = NULL;
+        int r;
+
+        install->runsc_packages.lists = true;
+        r = apt_update(install, PATH_SOURCES);
+        if (r >= 0)
+                r = apt_offered_version(install, "runsc", options->mirror, options->version, &offered);
+        if (r < 0)
+                return r;
+        if (!offered)
+                return trouble_set(&install->trouble, -ENOENT, NULL, "%s has no runsc%s%s for %s in %s",
+                                   options->mirror, options->version ? " " : "",
+                                   options->version ? options->version : "", install->host.architecture,
+                                   options->channel);
+        return install_version(install, offered);
+}
+
+static int runsc_apply(Install *install) {
+        const Options *options = install->options;
+        int r = apt_await_turn(install);
+
+        if (r >= 0)
+                r = apt_finish_interrupted(install);
+        if (r >= 0)
+                r = apt_installed_version(install, "runsc", &install->runsc_before);
+        if (r >= 0)
+                r = packages_begin(install, &install->runsc_packages);
+        if (r < 0)
+                return r;
+        if (options->offline) {
+                r = install_offline(install);
+        } else if (options->source == SOURCE_GVISOR) {
+                r = install_from_gvisor(install);
+        } else {
+                r = apt_update(install, NULL);
+                if (r >= 0)
+                        r = install_version(install, options->version);
+        }
+        return r < 0 ? r : check_runsc(install);
+}
+
+/* A version that was there before comes back, if apt can still have it. */
+static int runsc_undo(Install *install) {
+        CLEANUP_FREE char *now = NULL;
+        int r = packages_take_back(install, &install->runsc_packages);
+
+        if (r >= 0 && install->runsc_before)
+                r = apt_installed_version(install, "runsc", &now);
+        if (r >= 0 && install->runsc_before && (!now || strcmp(now, install->runsc_before) != 0))
+                r = install_version(install, install->runsc_before);
+        if (install->runsc_packages.lists && install->source.change.made)
+                apt_forget_lists(install->options->mirror);
+        return r < 0 ? r : register_restore(install); /* the package may have registered itself */
+}
+
+static void runsc_keep(Install *install) {
+        packages_deinit(&install->runsc_packages);
+}
+
+static int runsc_look_back(Install *install, const cJSON *entry, StepState *ret_state) {
+        CLEANUP_FREE char *installed = NULL;
+        int r = apt_installed_version(install, "runsc", &installed);
+
+        (void) entry;
+        *ret_state = installed && install->options->purge ? STEP_TO_DO : STEP_DONE;
+        if (!installed)
+                install_note(install, "the package runsc is no longer there");
+        else if (install->options->purge)
+                install_note(install, "purge the package runsc %s", installed);
+        else
+                install_note(install, "the package runsc %s stays (--purge removes it)", installed);
+        return r;
+}
+
+static int runsc_take_away(Install *install, const cJSON *entry) {
+        static const char *const packages[] = {"runsc", NULL};
+        int r = apt_remove(install, packages, true);
+
+        (void) entry;
+        if (r >= 0)
+                install_note(install, "the package runsc has been purged");
+        return r;
+}
+
+const Step step_runsc = {
+        .name = "runsc",
+        .exit_status = 14,
+        .look = runsc_look,
+        .apply = runsc_apply,
+        .undo = runsc_undo,
+        .keep = runsc_keep,
+        .look_back = runsc_look_back,
+        .take_away = runsc_take_away,
+};
+
+/* ---- Docker ---- */
+
+static int docker_look(Install *install, StepState *ret_state) {
+        *ret_state = install->host.docker ? STEP_DONE : STEP_TO_DO;
+        install_note(install, install->host.docker ? "Docker is there" : "install docker.io from the distribution");
+        return 0;
+}
+
+static int await_docker(Install *install) {
+        uint64_t until = now_usec() + DOCKER_START_USEC;
+
+        for (;;) {
+                CLEANUP_FREE char *message = NULL;
+                int r = engine_ping(&install->engine, &message);
+
+                if (r >= 0 || r == -EINTR)
+                        return r;
+                if (now_usec() >= until)
+                        return trouble_set(&install->trouble, r, "systemctl start docker; systemctl status docker",
+                                           "docker.io is installed, and does not answer: %s", message);
+                r = loop_sleep(&install->loop, USEC_PER_SEC / 5);
+                if (r < 0)
+                        return r;
+        }
+}
+
+static int docker_apply(Install *install) {
+        static const char *const packages[] = {"docker.io", NULL};
+        int r = apt_await_turn(install);
+
+        if (r >= 0)
+                r = apt_finish_interrupted(install);
+        if (r >= 0)
+                r = packages_begin(install, &install->docker_packages);
+        if (r >= 0)
+                r = apt_update(install, NULL);
+        if (r >= 0)
+                r = apt_install(install, "docker.io", packages);
+        if (r >= 0)
+                r = await_docker(install);
+        if (r < 0)
+                return r;
+        install->host.docker = true;
+        install_note(install, "docker.io is installed, and Docker answers");
+        return 0;
+}
+
+static int docker_undo(Install *install) {
+        return packages_take_back(install, &install->docker_packages);
+}
+
+static void docker_keep(Install *install) {
+        packages_deinit(&install->docker_packages);
+}
+
+/* Docker stays at --uninstall: others will have begun to use it. */
+const Step step_docker_package = {
+        .name = "docker.io",
+        .exit_status = 11,
+        .look = docker_look,
+        .apply = docker_apply,
+        .undo = docker_undo,
+        .keep = docker_keep,
+};

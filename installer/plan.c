@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Every step looks before any step acts, so that what can be known to fail fails while nothing has been touched. Then
+ * they act in order; when one fails, it and those before it take back what they did, the last first. The record is
+ * written before a step acts, so that a run that was killed is known to the next one. */
+
+#include "plan.h"
+#include "log.h"
+#include "paths.h"
+#include "record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#define STEPS_MAX 16U
+
+/* What an operator may have to know of later, for the journal's catalog. */
+#define MESSAGE_CHANGED "4f0c6f2d3d5b4f0aa9b2a5c1f8d7e301"
+#define MESSAGE_TAKEN_BACK "4f0c6f2d3d5b4f0aa9b2a5c1f8d7e302"
+#define MESSAGE_FAILED "4f0c6f2d3d5b4f0aa9b2a5c1f8d7e303"
+
+typedef enum Result {
+        RESULT_NONE,
+        RESULT_DONE,
+        RESULT_FAILED,
+        RESULT_TAKEN_BACK,
+        RESULT_NOT_TAKEN_BACK,
+} Result;
+
+typedef struct Item {
+        const Step *step;
+        StepState state;
+        char *plan;     /* what look noted */
+        char *happened; /* what apply noted */
+        Result result;
+        bool recorded; /* by this run */
+} Item;
+
+typedef struct Plan {
+        Install *install;
+        Item items[STEPS_MAX];
+        size_t size;
+        int lock_fd;
+        int status;
+} Plan;
+
+static char *take_note(Install *install) {
+        char *note = strdup(install->note.size > 0 ? (const char *) install->note.data : "");
+
+        buffer_clear(&install->note);
+        return note;
+}
+
+/* ---- what people and machines see ---- */
+
+static void show_lines(Install *install, const char *label, const char *lines) {
+        CLEANUP_FREE char *text = strdup(lines ? lines : "");
+        char *save = NULL;
+
+        for (const char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+                screen_line(&install->screen, label, "%s", line);
+                label = NULL;
+        }
+}
+
+static void show_trouble(Install *install, const char *label) {
+        const Trouble *trouble = &install->trouble;
+
+        screen_line(&install->screen, label, "FAILED: %s", trouble->message ? trouble->message : "out of memory");
+        if (trouble->remedy)
+                screen_line(&install->screen, NULL, "try: %s", trouble->remedy);
+}
+
+static void to_journal(const char *message_id, int priority, const Item *item, const char *text) {
+        CLEANUP_FREE char *step = text_format("TEE_STEP=%s", item->step->name);
+        const char *const fields[] = {step, NULL};
+
+        log_record(priority, message_id, step ? fields : NULL, "%s: %s", item->step->name, text);
+}
+
+static const char *state_name(StepState state) {
+        return state == STEP_DONE ? "done" : "to_do";
+}
+
+static const char *result_name(Result result) {
+        static const char *const names[] = {"not_begun", "done", "failed", "taken_back", "not_taken_back"};
+
+        return names[result];
+}
+
+static int add_lines(cJSON *object, const char *key, const char *lines) {
+        CLEANUP_FREE char *text = strdup(lines ? lines : "");
+        cJSON *array = cJSON_CreateArray();
+        char *save = NULL;
+
+        if (json_add(object, key, array) < 0 || !text)
+                return -ENOMEM;
+        for (const char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                cJSON *string = cJSON_CreateString(line);
+
+                if (!string || !cJSON_AddItemToArray(array, string)) {
+                        cJSON_Delete(string);
+                        return -ENOMEM;
+                }
+        }
+        return 0;
+}
+
+static int add_item(cJSON *steps, const Item *item) {
+        CLEANUP_JSON cJSON *object = cJSON_CreateObject();
+
+        if (!object || json_add(object, "step", cJSON_CreateString(item->step->name)) < 0 ||
+            json_add(object, "state", cJSON_CreateString(state_name(item->state))) < 0 ||
+            add_lines(object, "plan", item->plan) < 0 ||
+            json_add(object, "result", cJSON_CreateString(result_name(item->result))) < 0 ||
+            add_lines(object, "happened", item->happened) < 0 || !cJSON_AddItemToArray(steps, object))
+                return -ENOMEM;
+        object = NULL;
+        return 0;
+}
+
+static void print_json(const Plan *plan) {
+        const Trouble *trouble = &plan->install->trouble;
+        CLEANUP_JSON cJSON *document = cJSON_CreateObject();
+        CLEANUP_JSON_TEXT char *text = NULL;
+        cJSON *steps = cJSON_CreateArray();
+        int r = document ? 0 : -ENOMEM;
+
+        if (r >= 0)
+                r = json_add(document, "steps", steps);
+        for (size_t i = 0; r >= 0 && i < plan->size; i++)
+                r = add_item(steps, &plan->items[i]);
+        if (r >= 0)
+                r = json_add(document, "dry_run", cJSON_CreateBool(plan->install->options->dry_run));
+        if (r >= 0)
+                r = json_add(document, "message", json_new_string_or_null(trouble->message));
+        if (r >= 0)
+                r = json_add(document, "remedy", json_new_string_or_null(trouble->remedy));
+        if (r >= 0)
+                r = json_add(document, "exit_status", cJSON_CreateNumber(plan->status));
+        text = r >= 0 ? cJSON_Print(document) : NULL;
+        (void) puts(text ? text : "{\"message\": \"out of memory\"}");
+}
+
+/* ---- looking ---- */
+
+static int fail(Plan *plan, Item *item, int error) {
+        Install *install = plan->install;
+
+        if (error == -EINTR && !install->trouble.message)
+                (void) trouble_set(&install->trouble, error, NULL, "interrupted");
+        else if (!install->trouble.message)
+                (void) trouble_set(&install->trouble, error, NULL, "%s", strerror(-error));
+        item->result = RESULT_FAILED;
+        plan->status = error == -EINTR ? PLAN_EXIT_INTERRUPTED : item->step->exit_status;
+        show_trouble(install, item->step->name);
+        return error;
+}
+
+static int look(Plan *plan, Item *item) {
+        Install *install = plan->install;
+        int r;
+
+        screen_progress(&install->screen, item->step->name, -1, "looking");
+        r = item->step->look(install, &item->state);
+        item->plan = take_note(install);
+        if (r < 0)
+                return fail(plan, item, r);
+        show_lines(install, item->step->name, item->plan);
+        return 0;
+}
+
+static size_t count_to_do(const Plan *plan) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < plan->size; i++)
+                count += plan->items[i].state == STEP_TO_DO;
+        return count;
+}
+
+/* ---- acting ---- */
+
+/* Only one at a time, and not while apt has work. */
+static int take_turn(Plan *plan) {
+        Install *install = plan->install;
+        uint64_t until = now_usec() + install->options->wait_ms * USEC_PER_MSEC;
+        bool told = false;
+
+        plan->lock_fd = open(PATH_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (plan->lock_fd < 0)
+                return trouble_set(&install->trouble, -errno, NULL, "%s: %s", PATH_LOCK, strerror(errno));
+        while (flock(plan->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+                int r;
+
+                if (errno != EWOULDBLOCK)
+                        return trouble_set(&install->trouble, -errno, NULL, "%s: %s", PATH_LOCK, strerror(errno));
+                if (now_usec() >= until)
+                        return trouble_set(&install->trouble, -EBUSY,
+                                           "wait for it to end, or give more time: --wait SECONDS",
+                                           "another tee-install is at work");
+                if (!told)
+                        screen_line(&install->screen, "wait", "another tee-install is at work: waiting for its end");
+                told = true;
+                r = loop_sleep(&install->loop, USEC_PER_SEC / 5);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int apply(Plan *plan, Item *item) {
+        Install *install = plan->install;
+        int r = 0;
+
+        if (!record_get(install, item->step->name) && item->step->take_away) {
+                item->recorded = true;
+                r = record_add(install, item->step->name);
+        }
+        if (r >= 0)
+                r = install->loop.interrupted ? -EINTR : item->step->apply(install);
+        item->happened = take_note(install);
+        screen_clear(&install->screen);
+        if (r < 0) {
+                to_journal(MESSAGE_FAILED, LOG_ERR, item,
+                           install->trouble.message ? install->trouble.message : strerror(-r));
+                return fail(plan, item, r);
+        }
+        item->result = RESULT_DONE;
+        show_lines(install, item->step->name, item->happened);
+        to_journal(MESSAGE_CHANGED, LOG_NOTICE, item, item->happened);
+        return 0;
+}
+
+static int take_back(Plan *plan, Item *item) {
+        Install *install = plan->install;
+        Trouble first = install->trouble;
+        int r;
+
+        install->trouble = (Trouble){0};
+        r = item->step->undo ? item->step->undo(install) : 0;
+        if (r >= 0 && item->recorded)
+                r = record_drop(install, item->step->name);
+        if (r < 0) {
+                screen_line(&install->screen, item->step->name, "could not be taken back: %s",
+                            install->trouble.message ? install->trouble.message : strerror(-r));
+                item->result = RESULT_NOT_TAKEN_BACK;
+                to_journal(MESSAGE_FAILED, LOG_ERR, item, "could not be taken back");
+                plan->status = PLAN_EXIT_NOT_TAKEN_BACK;
+        } else if (item->step->undo) {
+                if (item->result == RESULT_DONE)
+                        item->result = RESULT_TAKEN_BACK;
+                screen_line(&install->screen, item->step->name, "taken back");
+                to_journal(MESSAGE_TAKEN_BACK, LOG_NOTICE, item, "taken back");
+        }
+        trouble_deinit(&install->trouble);
+        install->trouble = first;
+        return r;
+}
+
+/* From the failed item on, the last first. */
+static void take_all_back(Plan *plan, size_t failed) {
+        Install *install = plan->install;
+
+        loop_pardon(&install->loop);
+        if (install->options->keep_going) {
+                (void) take_back(plan, &plan->items[failed]);
+                return;
+        }
+        for (size_t i = failed + 1; i-- > 0;)
+                if (plan->items[i].result == RESULT_DONE || plan->items[i].result == RESULT_FAILED)
+                        (void) take_back(plan, &plan->items[i]);
+}
+
+static void keep_all(Plan *plan) {
+        for (size_t i = 0; i < plan->size; i++)
+                if (plan->items[i].step->keep)
+                        plan->items[i].step->keep(plan->install);
+}
+
+static void act(Plan *plan) {
+        Install *install = plan->install;
+        int r = take_turn(plan);
+
+        if (r < 0) {
+                (void) fail(plan, &plan->items[0], r);
+                return;
+        }
+        for (size_t i = 0; i < plan->size; i++) {
+                Item *item = &plan->items[i];
+
+                if (item->state == STEP_DONE || !item->step->apply || install->left_to_person)
+                        continue;
+                r = apply(plan, item);
+                if (r < 0) {
+                        take_all_back(plan, i);
+                        break;
+                }
+        }
+        keep_all(plan);
+}
+
+static void plan_init(Plan *plan, Install *install, const Step *const *steps) {
+        *plan = (Plan){.install = install, .lock_fd = -1};
+        for (; *steps && plan->size < STEPS_MAX; steps++)
+                plan->items[plan->size++] = (Item){.step = *steps};
+}
+
+static int plan_end(Plan *plan) {
+        if (plan->install->options->json)
+                print_json(plan);
+        for (size_t i = 0; i < plan->size; i++) {
+                free(plan->items[i].plan);
+                free(plan->items[i].happened);
+        }
+        (void) close_fd(plan->lock_fd);
+        return plan->status;
+}
+
+int plan_run(Install *install, const Step *const *steps) {
+        Plan plan;
+        int r;
+
+        plan_init(&plan, install, steps);
+        r = record_load(install);
+        if (r < 0)
+                (void) fail(&plan, &plan.items[0], r);
+        else
+                screen_say(&install->screen, "The plan:");
+        for (size_t i = 0; r >= 0 && i < plan.size; i++)
+                r = look(&plan, &plan.items[i]);
+        if (r < 0) {
+                screen_say(&install->screen, "Nothing has been changed.");
+        } else if (install->options->dry_run) {
+                screen_say(&install->screen, count_to_do(&plan) > 0 ? "Nothing has been changed (--dry-run)."
+                                                                    : "There is nothing to do.");
+        } else {
+                screen_say(&install->screen, count_to_do(&plan) > 0 ? "What is done:" : "There is nothing to do.");
+                act(&plan);
+        }
+        return plan_end(&plan);
+}
+
+int plan_uninstall(Install *install, const Step *const *steps) {
+        Plan plan;
+        int r;
+
+        plan_init(&plan, install, steps);
+        r = record_load(install);
+        if (r < 0)
+                (void) fail(&plan, &plan.items[0], r);
+        else
+                screen_say(&install->screen, "The plan:");
+        for (size_t i = plan.size; r >= 0 && i-- > 0;) {
+                Item *item = &plan.items[i];
+                const cJSON *entry = record_get(install, item->step->name);
+
+                if (!item->step->look_back) {
+                        item->state = STEP_DONE;
+                        if (item->step->look && i == 0)
+                                r = look(&plan, item);
+                        continue;
+                }
+                if (entry)
+                        r = item->step->look_back(install, entry, &item->state);
+                item->plan = entry ? take_note(install) : strdup("nothing that tee-install made");
+                if (r < 0)
+                        (void) fail(&plan, item, r);
+                else
+                        show_lines(install, item->step->name, item->plan);
+        }
+        if (r >= 0 && !install->options->dry_run) {
+                r = take_turn(&plan);
+                if (r < 0)
+                        (void) fail(&plan, &plan.items[0], r);
+        }
+        for (size_t i = plan.size; r >= 0 && !install->options->dry_run && i-- > 0;) {
+                Item *item = &plan.items[i];
+                const cJSON *entry = record_get(install, item->step->name);
+
+                if (!entry || !item->step->take_away)
+                        continue;
+                if (item->state == STEP_TO_DO)
+                        r = install->loop.interrupted ? -EINTR : item->step->take_away(install, entry);
+                item->happened = take_note(install);
+                if (r >= 0)
+                        r = record_drop(install, item->step->name);
+                if (r < 0) {
+                        (void) fail(&plan, item, r);
+                        break;
+                }
+                item->result = RESULT_DONE;
+                show_lines(install, item->step->name, item->happened);
+                if (item->happened && item->happened[0])
+                        to_journal(MESSAGE_CHANGED, LOG_NOTICE, item, item->happened);
+        }
+        if (r < 0)
+                loop_pardon(&install->loop);
+        keep_all(&plan);
+        return plan_end(&plan);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Is this a host that can be worked on? Everything that a later step would stumble over and that can be known before
+ * anything is written is asked here. */
+
+#include "file.h"
+#include "install.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <systemd/sd-daemon.h>
+
+#define FREE_BYTES_MIN (UINT64_C(300) << 20) /* runsc with gvisor-bin, apt's copy of it, and its index */
+#define OS_RELEASE_MAX ((size_t) 16 * 1024)
+
+static int fault(Install *install, int error, const char *remedy, const char *message) {
+        return trouble_set(&install->trouble, error, remedy, "%s", message);
+}
+
+/* ---- os-release(5) ---- */
+
+/* The value of a line NAME=value, quotes taken off; malloc'ed, or NULL. */
+static char *os_release_value(const char *text, const char *name) {
+        size_t n = strlen(name);
+
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (strncmp(line, name, n) == 0 && line[n] == '=') {
+                        const char *value = line + n + 1;
+                        size_t size = strcspn(value, "\n");
+
+                        if (size >= 2 && (value[0] == '"' || value[0] == '\'') && value[size - 1] == value[0]) {
+                                value++;
+                                size -= 2;
+                        }
+                        return strndup(value, size);
+                }
+        }
+        return NULL;
+}
+
+static bool has_word(const char *words, const char *word) {
+        size_t n = strlen(word);
+
+        for (const char *at = words; at && (at = strstr(at, word)); at += n)
+                if ((at == words || at[-1] == ' ') && (at[n] == '\0' || at[n] == ' '))
+                        return true;
+        return false;
+}
+
+static int look_at_distribution(Install *install) {
+        Buffer text = BUFFER_INIT(OS_RELEASE_MAX);
+        CLEANUP_FREE char *id = NULL, *like = NULL;
+        int r = file_read("/etc/os-release", &text);
+
+        if (r >= 0 && text.size > 0) {
+                id = os_release_value((const char *) text.data, "ID");
+                like = os_release_value((const char *) text.data, "ID_LIKE");
+                install->host.name = os_release_value((const char *) text.data, "PRETTY_NAME");
+        }
+        buffer_deinit(&text);
+        if (!install->host.name)
+                install->host.name = strdup("an unknown Linux");
+        if (!install->host.name)
+                return -ENOMEM;
+        if (install->options->source == SOURCE_NONE && !install->options->with_docker)
+                return 0;
+        if (!has_word(id, "debian") && !has_word(id, "ubuntu") && !has_word(like, "debian"))
+                return trouble_set(&install->trouble, -EOPNOTSUPP,
+                                   "install runsc by other means, then: tee-install --with-gvisor --source none",
+                                   "%s is neither Debian nor Ubuntu", install->host.name);
+        if (access("/usr/bin/apt-get", X_OK) < 0)
+                return fault(install, -ENOENT, "tee-install --with-gvisor --source none", "there is no apt-get here");
+        return 0;
+}
+
+static int look_at_machine(Install *install) {
+        struct utsname name;
+
+        if (uname(&name) < 0)
+                return -errno;
+        if (strcmp(name.machine, "x86_64") == 0)
+                install->host.architecture = "amd64";
+        else if (strcmp(name.machine, "aarch64") == 0)
+                install->host.architecture = "arm64";
+        else
+                return trouble_set(&install->trouble, -EOPNOTSUPP, NULL,
+                                   "gVisor is there for x86_64 and aarch64, this machine is %s", name.machine);
+        return 0;
+}
+
+static int look_at_space(Install *install, uint64_t *ret_free) {
+        static const char *const folders[] = {"/usr", "/var", "/etc"};
+        char have[SCREEN_SIZE_MAX], need[SCREEN_SIZE_MAX];
+
+        *ret_free = UINT64_MAX;
+        for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+                struct statvfs fs;
+                uint64_t bytes;
+
+                if (statvfs(folders[i], &fs) < 0)
+                        return trouble_set(&install->trouble, -errno, NULL, "%s: %s", folders[i], strerror(errno));
+                bytes = (uint64_t) fs.f_bavail * fs.f_frsize;
+                if (bytes < *ret_free && i < 2)
+                        *ret_free = bytes;
+                if (bytes < FREE_BYTES_MIN && i < 2 && install->options->source != SOURCE_NONE)
+                        return trouble_set(&install->trouble, -ENOSPC, "make room there",
+                                           "%s has %s free, %s are needed", folders[i], screen_size(bytes, have),
+                                           screen_size(FREE_BYTES_MIN, need));
+        }
+        return 0;
+}
+
+/* ---- Docker ---- */
+
+static int look_at_docker(Install *install) {
+        CLEANUP_FREE char *message = NULL;
+        int r = engine_ping(&install->engine, &message);
+
+        if (r == -EINTR)
+                return r;
+        install->host.docker = r >= 0;
+        if (r >= 0) {
+                install_note(install, "Docker answers on %s, API %s", docker_socket_path(install->engine.docker),
+                             docker_api_version(install->engine.docker));
+                return 0;
+        }
+        if (access("/usr/sbin/dockerd", X_OK) >= 0 || access("/usr/bin/dockerd", X_OK) >= 0)
+                return trouble_set(&install->trouble, r, "systemctl start docker; systemctl status docker",
+                                   "Docker is installed and does not answer: %s", message);
+        if (install->options->with_docker)
+                return 0;
+        return trouble_set(
+                &install->trouble, r,
+                "tee-install --with-gvisor --with-docker, which installs docker.io; or Docker's own packages",
+                "there is no Docker here (%s)", message);
+}
+
+static int preflight_look(Install *install, StepState *ret_state) {
+        char text[SCREEN_SIZE_MAX];
+        uint64_t bytes_free;
+        int r;
+
+        *ret_state = STEP_DONE;
+        if (geteuid() != 0)
+                return fault(install, -EPERM, "sudo tee-install …", "only root may do this");
+        install->host.systemd = sd_booted() > 0;
+        r = look_at_machine(install);
+        if (r >= 0)
+                r = look_at_distribution(install);
+        if (r >= 0)
+                r = look_at_space(install, &bytes_free);
+        if (r < 0)
+                return r;
+        install_note(install, "%s, %s, %s free", install->host.name, install->host.architecture,
+                     screen_size(bytes_free, text));
+        return look_at_docker(install);
+}
+
+const Step step_preflight = {.name = "preflight", .exit_status = 10, .look = preflight_look};
