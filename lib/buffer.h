@@ -18,6 +18,8 @@ typedef struct Buffer {
 
 void buffer_deinit(Buffer *buffer);
 
+#define CLEANUP_BUFFER CLEANUP(buffer_deinit)
+
 /* All or nothing. Returns 0, -EFBIG when the bound would be passed, -ENOMEM. */
 int buffer_append(Buffer *buffer, const void *data, size_t size);
 int buffer_append_text(Buffer *buffer, const char *text);

@@ -17,6 +17,7 @@
 #define DOCKER_ANSWER_MAX ((size_t) 4 * 1024 * 1024)
 #define DOCKER_EVENT_MAX ((size_t) 256 * 1024)
 #define DOCKER_MESSAGE_MAX 1024U
+#define DOCKER_PATH_MAX ((size_t) 64 * 1024)
 
 struct Docker {
         Transport *transport;
@@ -32,7 +33,10 @@ struct DockerCall {
         DockerDone done;
         DockerEvent event;
         Buffer event_line;
-        bool is_ping;
+        DockerSource source;
+        DockerData data;
+        char *failure; /* told within the stream of a call that may fail so */
+        bool is_ping, has_verdict;
         void *userdata;
 };
 
@@ -68,6 +72,7 @@ DockerCall *docker_call_free(DockerCall *call) {
         transfer_free(call->transfer);
         buffer_deinit(&call->event_line);
         free(call->what);
+        free(call->failure);
         free(call);
         return NULL;
 }
@@ -105,7 +110,7 @@ static void answer(DockerCall *call, DockerReply *reply, const char *detail) {
         char message[DOCKER_MESSAGE_MAX];
 
         if (!docker_reply_ok(reply)) {
-                if (reply->error < 0)
+                if (reply->error < 0 && !call->failure)
                         (void) snprintf(message, sizeof(message), "%s on %s: %s", call->what, call->docker->socket_path,
                                         detail);
                 else
@@ -123,6 +128,27 @@ static void on_ping_ok(DockerCall *call, const char *offered, DockerReply *reply
                        : "it does not answer as Docker does");
 }
 
+/* {"errorDetail":{"message":…},"error":…} as one of the documents of an answer whose status was 200. */
+static void take_verdict(DockerCall *call, const cJSON *event) {
+        const char *message = json_get_string(json_get_object(event, "errorDetail"), "message");
+
+        if (!message)
+                message = json_get_string(event, "error");
+        if (message && !call->failure)
+                call->failure = strdup(message);
+}
+
+static void handle_event_line(DockerCall *call) {
+        JsonError error;
+        CLEANUP_JSON cJSON *event = json_parse(call->event_line.data, call->event_line.size, &error);
+
+        buffer_clear(&call->event_line);
+        if (event && call->has_verdict)
+                take_verdict(call, event);
+        if (event && call->event)
+                call->event(event, call->userdata);
+}
+
 static void on_transfer_done(Transfer *transfer, const TransferResult *result, void *userdata) {
         DockerCall *call = userdata;
         DockerReply reply = {.error = result->error, .status = result->status};
@@ -134,6 +160,13 @@ static void on_transfer_done(Transfer *transfer, const TransferResult *result, v
         (void) transfer;
         if (call->is_ping && docker_reply_ok(&reply)) {
                 on_ping_ok(call, result->header_value, &reply);
+                return;
+        }
+        if (call->has_verdict && call->event_line.size > 0) /* the last document's line need not be ended */
+                handle_event_line(call);
+        if (call->failure) {
+                reply.error = -EREMOTEIO;
+                answer(call, &reply, call->failure);
                 return;
         }
         if (reply.error == 0 && result->body->size > 0) {
@@ -152,15 +185,6 @@ static void on_transfer_done(Transfer *transfer, const TransferResult *result, v
                 }
         }
         answer(call, &reply, detail ? detail : "no answer");
-}
-
-static void handle_event_line(DockerCall *call) {
-        JsonError error;
-        CLEANUP_JSON cJSON *event = json_parse(call->event_line.data, call->event_line.size, &error);
-
-        buffer_clear(&call->event_line);
-        if (event)
-                call->event(event, call->userdata);
 }
 
 static void on_transfer_data(Transfer *transfer, const void *data, size_t size, void *userdata) {
@@ -183,6 +207,19 @@ static void on_transfer_data(Transfer *transfer, const void *data, size_t size, 
         }
 }
 
+static void on_transfer_raw(Transfer *transfer, const void *data, size_t size, void *userdata) {
+        DockerCall *call = userdata;
+
+        (void) transfer;
+        call->data(data, size, call->userdata);
+}
+
+static ssize_t on_transfer_source(void *data, size_t size, void *userdata) {
+        DockerCall *call = userdata;
+
+        return call->source(data, size, call->userdata);
+}
+
 /* ---- calls ---- */
 
 typedef struct CallSpec {
@@ -190,9 +227,19 @@ typedef struct CallSpec {
         const char *path; /* below the version */
         const char *body;
         DockerEvent event;
+        DockerSource source; /* instead of body: a tar archive */
+        DockerData data;
         uint64_t timeout_ms; /* 0: docker.call_ms */
+        bool endless;        /* no time-out */
         bool is_ping;
+        bool has_verdict; /* its answer is a stream of documents, one of which may tell of a failure */
 } CallSpec;
+
+static TransferData data_of(const CallSpec *spec) {
+        if (spec->data)
+                return on_transfer_raw;
+        return spec->event || spec->has_verdict ? on_transfer_data : NULL;
+}
 
 static int docker_call(Docker *docker, const CallSpec *spec, DockerDone done, void *userdata, DockerCall **ret_call) {
         CLEANUP(docker_call_freep) DockerCall *call = NULL;
@@ -206,11 +253,14 @@ static int docker_call(Docker *docker, const CallSpec *spec, DockerDone done, vo
                 return -ENOMEM;
         *call = (DockerCall){
                 .docker = docker,
-                .what = text_format("%s %s", spec->method, spec->path),
+                .what = text_format("%s %.*s", spec->method, (int) strcspn(spec->path, "?"), spec->path),
                 .done = done,
                 .event = spec->event,
                 .event_line = BUFFER_INIT(DOCKER_EVENT_MAX),
+                .source = spec->source,
+                .data = spec->data,
                 .is_ping = spec->is_ping,
+                .has_verdict = spec->has_verdict,
                 .userdata = userdata,
         };
         url = spec->is_ping ? text_format("http://docker%s", spec->path)
@@ -224,14 +274,15 @@ static int docker_call(Docker *docker, const CallSpec *spec, DockerDone done, vo
                 .url = url,
                 .body = spec->body,
                 .body_size = spec->body ? strlen(spec->body) : 0,
-                .timeout_ms = spec->event            ? 0
+                .source = spec->source ? on_transfer_source : NULL,
+                .content_type = spec->source ? "application/x-tar" : NULL,
+                .timeout_ms = spec->endless          ? 0
                               : spec->timeout_ms > 0 ? spec->timeout_ms
                                                      : docker->call_ms,
                 .response_limit = DOCKER_ANSWER_MAX,
                 .header = spec->is_ping ? "Api-Version" : NULL,
         };
-        r = transfer_start(docker->transport, &request, on_transfer_done, spec->event ? on_transfer_data : NULL, call,
-                           &call->transfer);
+        r = transfer_start(docker->transport, &request, on_transfer_done, data_of(spec), call, &call->transfer);
         if (r < 0)
                 return r;
         *ret_call = TAKE_PTR(call);
@@ -263,6 +314,93 @@ int docker_image_inspect(Docker *docker, const char *image, DockerDone done, voi
         return object_call(docker, "GET", "/images/", image, "/json", NULL, done, userdata, ret_call);
 }
 
+int docker_image_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call) {
+        return object_call(docker, "GET", "/images/json?filters=%7B%22label%22%3A%5B%22", label, "%22%5D%7D", NULL,
+                           done, userdata, ret_call);
+}
+
+int docker_image_remove(Docker *docker, const char *image, DockerDone done, void *userdata, DockerCall **ret_call) {
+        return object_call(docker, "DELETE", "/images/", image, "", NULL, done, userdata, ret_call);
+}
+
+/* Where in the name of an image its tag begins, or NULL: a colon before a slash is a registry's port. */
+static const char *tag_of(const char *name) {
+        const char *slash = strrchr(name, '/'), *colon = strrchr(name, ':');
+
+        return colon && (!slash || colon > slash) ? colon + 1 : NULL;
+}
+
+static int append_parameter(Buffer *path, const char *key, const char *value, size_t size) {
+        CLEANUP_FREE char *part = strndup(value, size), *encoded = part ? text_percent_encode(part) : NULL;
+
+        if (!encoded)
+                return -ENOMEM;
+        return buffer_append_format(path, "%c%s=%s", strchr((char *) path->data, '?') ? '&' : '?', key, encoded);
+}
+
+static int append_name(Buffer *path, const char *name, const char *name_key) {
+        const char *tag = tag_of(name);
+        size_t size = tag ? (size_t) (tag - 1 - name) : strlen(name);
+        int r = append_parameter(path, name_key, name, size);
+
+        return r < 0 ? r : append_parameter(path, "tag", tag ? tag : "latest", strlen(tag ? tag : "latest"));
+}
+
+static int append_image(Buffer *path, const DockerImage *image, const char *message_key) {
+        int r = append_name(path, image->name, "repo");
+
+        if (r >= 0 && image->message)
+                r = append_parameter(path, message_key, image->message, strlen(image->message));
+        for (size_t i = 0; r >= 0 && image->changes && image->changes[i]; i++)
+                r = append_parameter(path, "changes", image->changes[i], strlen(image->changes[i]));
+        return r;
+}
+
+int docker_image_import(Docker *docker, const DockerImage *image, DockerSource source, DockerEvent progress,
+                        DockerDone done, void *userdata, DockerCall **ret_call) {
+        CLEANUP_BUFFER Buffer path = BUFFER_INIT(DOCKER_PATH_MAX);
+        int r = buffer_append_text(&path, "/images/create?fromSrc=-");
+
+        if (r >= 0)
+                r = append_image(&path, image, "message");
+        if (r < 0)
+                return r;
+
+        CallSpec spec = {
+                .method = "POST",
+                .path = (const char *) path.data,
+                .source = source,
+                .event = progress,
+                .has_verdict = true,
+                .endless = true,
+        };
+
+        return docker_call(docker, &spec, done, userdata, ret_call);
+}
+
+int docker_image_pull(Docker *docker, const char *name, DockerEvent progress, DockerDone done, void *userdata,
+                      DockerCall **ret_call) {
+        CLEANUP_BUFFER Buffer path = BUFFER_INIT(DOCKER_PATH_MAX);
+        int r = buffer_append_text(&path, "/images/create");
+
+        /* What has a digest needs no tag, and its colon is none's. */
+        if (r >= 0)
+                r = strchr(name, '@') ? append_parameter(&path, "fromImage", name, strlen(name))
+                                      : append_name(&path, name, "fromImage");
+        if (r < 0)
+                return r;
+
+        CallSpec spec = {
+                .method = "POST",
+                .path = (const char *) path.data,
+                .event = progress,
+                .has_verdict = true,
+                .endless = true,
+        };
+
+        return docker_call(docker, &spec, done, userdata, ret_call);
+}
+
 int docker_container_create(Docker *docker, const char *name, const cJSON *spec, DockerDone done, void *userdata,
                             DockerCall **ret_call) {
         CLEANUP_JSON_TEXT char *body = cJSON_PrintUnformatted(spec);
@@ -292,6 +430,38 @@ int docker_container_remove(Docker *docker, const char *id, DockerDone done, voi
         return object_call(docker, "DELETE", "/containers/", id, "?force=1&v=1", NULL, done, userdata, ret_call);
 }
 
+int docker_container_archive(Docker *docker, const char *id, const char *path, DockerData data, DockerDone done,
+                             void *userdata, DockerCall **ret_call) {
+        CLEANUP_FREE char *encoded = text_percent_encode(path),
+                          *target = encoded ? text_format("/containers/%s/archive?path=%s", id, encoded) : NULL;
+        CallSpec spec = {.method = "GET", .path = target, .data = data, .endless = true};
+
+        return target ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
+}
+
+int docker_container_unpack(Docker *docker, const char *id, DockerSource source, DockerDone done, void *userdata,
+                            DockerCall **ret_call) {
+        CLEANUP_FREE char *target = text_format("/containers/%s/archive?path=%%2F&noOverwriteDirNonDir=1", id);
+        CallSpec spec = {.method = "PUT", .path = target, .source = source, .endless = true};
+
+        return target ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
+}
+
+int docker_container_commit(Docker *docker, const char *id, const DockerImage *image, DockerDone done, void *userdata,
+                            DockerCall **ret_call) {
+        CLEANUP_BUFFER Buffer path = BUFFER_INIT(DOCKER_PATH_MAX);
+        int r = buffer_append_format(&path, "/commit?container=%s", id);
+
+        if (r >= 0)
+                r = append_image(&path, image, "comment");
+        if (r < 0)
+                return r;
+
+        CallSpec spec = {.method = "POST", .path = (const char *) path.data, .endless = true};
+
+        return docker_call(docker, &spec, done, userdata, ret_call);
+}
+
 int docker_container_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call) {
         /* {"label":["…"]}, percent-encoded where URLs need it; label holds none but name characters and '='. */
         return object_call(docker, "GET", "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22", label, "%22%5D%7D",
@@ -301,7 +471,7 @@ int docker_container_list(Docker *docker, const char *label, DockerDone done, vo
 int docker_container_stats(Docker *docker, const char *id, DockerEvent sample, DockerDone done, void *userdata,
                            DockerCall **ret_call) {
         CLEANUP_FREE char *path = text_format("/containers/%s/stats", id);
-        CallSpec spec = {.method = "GET", .path = path, .event = sample};
+        CallSpec spec = {.method = "GET", .path = path, .event = sample, .endless = true};
 
         return path ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
 }
@@ -316,6 +486,7 @@ int docker_events(Docker *docker, DockerEvent event, DockerDone done, void *user
                 .method = "GET",
                 .path = "/events?filters=%7B%22type%22%3A%5B%22daemon%22%2C%22image%22%5D%7D",
                 .event = event,
+                .endless = true,
         };
 
         return docker_call(docker, &spec, done, userdata, ret_call);

@@ -23,6 +23,13 @@ typedef void (*DockerDone)(const DockerReply *reply, void *userdata);
 /* One document of a stream of them; must not free the call. */
 typedef void (*DockerEvent)(const cJSON *event, void *userdata);
 
+/* Asked for the next piece of a body that is sent while it is made. Returns how many bytes it has written to data, at
+ * most size, 0 at the end, or a negative errno, with which the call then fails. Must not free the call. */
+typedef ssize_t (*DockerSource)(void *data, size_t size, void *userdata);
+
+/* The next piece of an answer that is no JSON; must not free the call. */
+typedef void (*DockerData)(const void *data, size_t size, void *userdata);
+
 int docker_new(sd_event *event, const char *socket_path, uint64_t call_ms, Docker **ret_docker);
 
 /* All its calls must have been freed. */
@@ -48,7 +55,37 @@ const char *docker_api_version(const Docker *docker);
 int docker_ping(Docker *docker, DockerDone done, void *userdata, DockerCall **ret_call);
 
 int docker_info(Docker *docker, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* ---- images ---- */
+
 int docker_image_inspect(Docker *docker, const char *image, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* All images that carry the label ("name" or "name=value"), as an array. */
+int docker_image_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* Takes the name from the image, and removes one that has no other name. 409 when a container needs it. */
+int docker_image_remove(Docker *docker, const char *image, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* What an image is to be called and to be like. */
+typedef struct DockerImage {
+        const char *name;           /* "repository:tag"; without a tag it gets "latest" */
+        const char *message;        /* for its history, or NULL */
+        const char *const *changes; /* instructions of a Dockerfile ("LABEL a=b"), ended by NULL; NULL for none */
+} DockerImage;
+
+/* Makes an image of one layer from a tar archive, which source gives piece by piece. source, progress (which may be
+ * NULL) and done get the same userdata. Docker tells of a failure within an answer that has begun well, too: -EREMOTEIO
+ * then, with Docker's words. No time-out: the caller knows what it sends, and how fast. */
+int docker_image_import(Docker *docker, const DockerImage *image, DockerSource source, DockerEvent progress,
+                        DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* Has Docker fetch an image from its registry; name has a tag or a digest, or gets "latest". progress is told each of
+ * Docker's documents ({"id": layer, "status": …, "progressDetail": {"current": …, "total": …}}). Failures as in
+ * docker_image_import(). No time-out: a registry that has fallen silent is for the caller to give up. */
+int docker_image_pull(Docker *docker, const char *name, DockerEvent progress, DockerDone done, void *userdata,
+                      DockerCall **ret_call);
+
+/* ---- containers ---- */
 
 /* spec is the body of POST /containers/create. */
 int docker_container_create(Docker *docker, const char *name, const cJSON *spec, DockerDone done, void *userdata,
@@ -62,6 +99,20 @@ int docker_container_wait(Docker *docker, const char *id, uint64_t timeout_ms, D
 
 /* Kills it when it runs, and removes it with its anonymous volumes. */
 int docker_container_remove(Docker *docker, const char *id, DockerDone done, void *userdata, DockerCall **ret_call);
+
+/* What stands at a path of the container, running or not, as a tar archive, piece by piece. 404 where there is no such
+ * path. No time-out. */
+int docker_container_archive(Docker *docker, const char *id, const char *path, DockerData data, DockerDone done,
+                             void *userdata, DockerCall **ret_call);
+
+/* Unpacks a tar archive, which source gives piece by piece, in the root folder of the container. A folder never takes
+ * the place of a file, nor a file that of a folder. No time-out. */
+int docker_container_unpack(Docker *docker, const char *id, DockerSource source, DockerDone done, void *userdata,
+                            DockerCall **ret_call);
+
+/* Makes an image from the container as it is now; answers {"Id": …}. No time-out. */
+int docker_container_commit(Docker *docker, const char *id, const DockerImage *image, DockerDone done, void *userdata,
+                            DockerCall **ret_call);
 
 /* All containers, also ended ones, that carry the label ("name=value"). */
 int docker_container_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call);

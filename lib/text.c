@@ -5,6 +5,7 @@
 
 #include "text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -168,6 +169,27 @@ void text_clean(char *text) {
                         left--;
                 }
         }
+}
+
+char *text_percent_encode(const char *text) {
+        static const char digits[] = "0123456789ABCDEF";
+        char *encoded = malloc(3 * strlen(text) + 1), *p = encoded;
+
+        if (!encoded)
+                return NULL;
+        for (; *text; text++) {
+                unsigned char byte = (unsigned char) *text;
+
+                if ((byte < 0x80 && isalnum(byte)) || strchr("-._~", byte)) {
+                        *p++ = (char) byte;
+                        continue;
+                }
+                *p++ = '%';
+                *p++ = digits[byte >> 4];
+                *p++ = digits[byte & 0xf];
+        }
+        *p = '\0';
+        return encoded;
 }
 
 char *text_format(const char *format, ...) {

@@ -25,5 +25,8 @@ int base64_decode(Buffer *buffer, const char *text, size_t size);
 /* Makes text fit to be shown: what is no UTF-8 and control characters become '?', byte by byte. NULL is taken. */
 void text_clean(char *text);
 
+/* malloc'ed copy for use within a URL: all but letters, digits and -._~ percent-encoded (RFC 3986). NULL on ENOMEM. */
+char *text_percent_encode(const char *text);
+
 /* malloc'ed copy of format's text, or NULL. */
 char *text_format(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -6,6 +6,7 @@
  * it on the spot. No low-speed limit is set: a wait for a container is silent by nature. */
 
 #include "transfer.h"
+#include "text.h"
 #include "version.h"
 
 #include <curl/curl.h>
@@ -35,6 +36,8 @@ struct Transfer {
         bool active;
         bool head_is_whole;
         bool too_large;
+        int source_error;
+        TransferSource source;
         TransferDone done;
         TransferData data;
         TransferProgress progress;
@@ -44,6 +47,8 @@ struct Transfer {
 static int result_errno(CURLcode code, const Transfer *transfer) {
         if (transfer->too_large)
                 return -EFBIG;
+        if (transfer->source_error < 0)
+                return transfer->source_error;
         switch (code) {
         case CURLE_OK:
                 /* curl takes the end of a connection for the end of a head. */
@@ -78,8 +83,10 @@ static void transfer_finish(Transfer *transfer, CURLcode code) {
         (void) curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno);
         result.status = (unsigned) status;
         result.header_value = wanted_header_value(transfer);
-        if (result.error == -EFBIG)
+        if (transfer->too_large)
                 result.message = "the answer is too large";
+        else if (transfer->source_error < 0)
+                result.message = strerror(-transfer->source_error);
         else if (result.error == -ECONNREFUSED && os_errno != 0)
                 result.message = strerror((int) os_errno);
         else if (result.error < 0 && code == CURLE_OK)
@@ -271,12 +278,28 @@ static int add_header(Transfer *transfer, const char *header) {
         return 0;
 }
 
-static int set_body(Transfer *transfer, const TransferRequest *request) {
-        bool is_post = strcmp(request->method, "POST") == 0;
+static size_t on_source(char *data, size_t size, size_t count, void *userdata) {
+        Transfer *transfer = userdata;
+        ssize_t n = transfer->source(data, size * count, transfer->userdata);
+
+        if (n >= 0)
+                return (size_t) n;
+        transfer->source_error = (int) n;
+        return CURL_READFUNC_ABORT;
+}
+
+/* CURLOPT_UPLOAD is what makes curl ask for pieces; the method's name is set apart from it. */
+static int set_source(Transfer *transfer) {
+        if (curl_easy_setopt(transfer->easy, CURLOPT_UPLOAD, 1L) != CURLE_OK ||
+            curl_easy_setopt(transfer->easy, CURLOPT_READFUNCTION, on_source) != CURLE_OK ||
+            curl_easy_setopt(transfer->easy, CURLOPT_READDATA, transfer) != CURLE_OK)
+                return -EIO;
+        return add_header(transfer, "Transfer-Encoding: chunked");
+}
+
+static int set_whole_body(Transfer *transfer, const TransferRequest *request) {
         int r;
 
-        if (!request->body && !is_post)
-                return 0;
         transfer->request_body = BUFFER_INIT(request->body_size);
         r = buffer_append(&transfer->request_body, request->body, request->body_size);
         if (r < 0)
@@ -286,7 +309,21 @@ static int set_body(Transfer *transfer, const TransferRequest *request) {
                     CURLE_OK ||
             curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, transfer->request_body.data) != CURLE_OK)
                 return -EIO;
-        r = add_header(transfer, "Content-Type: application/json");
+        return 0;
+}
+
+static int set_body(Transfer *transfer, const TransferRequest *request) {
+        const char *type = request->content_type ? request->content_type : "application/json";
+        CLEANUP_FREE char *header = NULL;
+        int r;
+
+        if (!request->source && !request->body && strcmp(request->method, "POST") != 0)
+                return 0;
+        r = request->source ? set_source(transfer) : set_whole_body(transfer, request);
+        if (r < 0)
+                return r;
+        header = text_format("Content-Type: %s", type);
+        r = header ? add_header(transfer, header) : -ENOMEM;
         return r < 0 ? r : add_header(transfer, "Expect:");
 }
 
@@ -355,6 +392,7 @@ int transfer_start(Transport *transport, const TransferRequest *request, Transfe
         *transfer = (Transfer){
                 .transport = transport,
                 .response_body = BUFFER_INIT(request->response_limit),
+                .source = request->source,
                 .done = done,
                 .data = data,
                 .progress = request->progress,

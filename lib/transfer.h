@@ -15,6 +15,10 @@ typedef void (*TransferProgress)(uint64_t received, uint64_t expected, void *use
 
 #define TRANSFER_STALL_S 30L
 
+/* Asked for the next piece of a body that is sent while it is made. Returns how many bytes it has written to data, at
+ * most size, 0 at the end, or a negative errno, with which the transfer then fails. Must not free the transfer. */
+typedef ssize_t (*TransferSource)(void *data, size_t size, void *userdata);
+
 typedef struct TransferRequest {
         const char *unix_socket;   /* NULL for TCP, which is also given up when nothing comes for TRANSFER_STALL_S */
         bool follow;               /* redirections, a few of them; from https only to https */
@@ -23,9 +27,11 @@ typedef struct TransferRequest {
         const char *url;
         const void *body; /* NULL for none; copied */
         size_t body_size;
-        uint64_t timeout_ms;   /* of the whole transfer; 0 for none */
-        size_t response_limit; /* of the body; beyond it the transfer fails with -EFBIG */
-        const char *header;    /* a header of the answer that the caller wants, or NULL */
+        TransferSource source;    /* instead of body: sent in chunks, since nobody knows its size; NULL for none */
+        const char *content_type; /* of body or source; NULL: application/json */
+        uint64_t timeout_ms;      /* of the whole transfer; 0 for none */
+        size_t response_limit;    /* of the body; beyond it the transfer fails with -EFBIG */
+        const char *header;       /* a header of the answer that the caller wants, or NULL */
 } TransferRequest;
 
 typedef struct TransferResult {

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
+#define IN_MAX ((size_t) 64 * 1024 * 1024)
 
 typedef struct Connection {
         struct Connection *next;
@@ -83,12 +84,47 @@ static size_t body_size(const char *head) {
         return field ? strtoul(field + 17, NULL, 10) : 0;
 }
 
+/* Appends the chunks that data begins with (RFC 9112, section 7.1) to body. Returns how many bytes of data all of them
+ * take, or 0 when the last one has not come yet. */
+static size_t take_chunks(const char *data, size_t size, Buffer *body) {
+        const char *p = data, *end = data + size;
+
+        while (true) {
+                const char *line = memmem(p, (size_t) (end - p), "\r\n", 2);
+                size_t n = line ? strtoul(p, NULL, 16) : 0;
+
+                if (!line || (size_t) (end - line) < n + 4)
+                        return 0;
+                assert_int_equal(buffer_append(body, line + 2, n), 0);
+                assert_memory_equal(line + 2 + n, "\r\n", 2);
+                p = line + 2 + n + 2;
+                if (n == 0)
+                        return (size_t) (p - data);
+        }
+}
+
+/* The body of a request whose head is at head, with a NUL behind it, as far as it has come. Returns how many bytes of
+ * rest it takes, or SIZE_MAX when it is not whole. */
+static size_t take_body(const char *head, const char *rest, size_t size, Buffer *body) {
+        size_t n;
+
+        if (!strcasestr(head, "\r\nTransfer-Encoding: chunked")) {
+                n = body_size(head);
+                if (n > size)
+                        return SIZE_MAX;
+                assert_int_equal(buffer_append(body, rest, n), 0);
+                return n;
+        }
+        n = take_chunks(rest, size, body);
+        return n > 0 ? n : SIZE_MAX;
+}
+
 static void take_requests(Connection *connection) {
         ScriptedServer *server = connection->server;
 
         while (!connection->is_stream && connection->in.size > 0) {
                 char *head = (char *) connection->in.data, *end = strstr(head, "\r\n\r\n");
-                CLEANUP_FREE char *body = NULL;
+                CLEANUP_BUFFER Buffer body = BUFFER_INIT(IN_MAX);
                 ServerAnswer answer;
                 size_t size;
 
@@ -96,14 +132,12 @@ static void take_requests(Connection *connection) {
                         return;
                 *end = '\0';
                 end += 4;
-                size = body_size(head);
-                if (connection->in.size - (size_t) (end - head) < size) {
+                size = take_body(head, end, connection->in.size - (size_t) (end - head), &body);
+                if (size == SIZE_MAX) {
                         end[-4] = '\r';
                         return;
                 }
-                body = strndup(end, size);
-                assert_non_null(body);
-                answer = server->handler(head, body, server->userdata);
+                answer = server->handler(head, body.size > 0 ? (char *) body.data : "", server->userdata);
                 buffer_consume(&connection->in, (size_t) (end - head) + size);
                 connection->is_stream = answer.then_stream;
                 connection->close_after = answer.close;
@@ -139,7 +173,7 @@ static int on_accepting(sd_event_source *source, int fd, uint32_t revents, void 
         assert_non_null(connection);
         connection->server = server;
         connection->next = server->connections;
-        connection->in = connection->out = BUFFER_INIT((size_t) 64 * 1024 * 1024);
+        connection->in = connection->out = BUFFER_INIT(IN_MAX);
         connection->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         assert_true(connection->fd >= 0);
         assert_true(sd_event_add_io(server->event, &connection->reading, connection->fd, EPOLLIN, on_reading,

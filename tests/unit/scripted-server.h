@@ -22,7 +22,8 @@ typedef struct ServerAnswer {
 /* A text as a whole answer. */
 #define ANSWER(text) ((ServerAnswer){.data = (text), .size = sizeof(text) - 1})
 
-/* Called for each whole request. head is all of it up to the blank line, body what its Content-Length told. */
+/* Called for each whole request. head is all of it up to the blank line, body what its Content-Length told, or what its
+ * chunks carried. */
 typedef ServerAnswer (*ServerHandler)(const char *head, const char *body, void *userdata);
 
 /* Listens in a new folder. Fails the test rather than returning NULL. */

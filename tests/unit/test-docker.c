@@ -266,6 +266,24 @@ TEST(each_call_asks_for_its_own_thing) {
         fixture_deinit(&fixture);
 }
 
+TEST(what_is_asked_of_images_and_their_containers_is_encoded) {
+        static const char *const changes[] = {"ENV A=b c", "LABEL \"x\"=\"50 % & more\"", NULL};
+        DockerImage image = {.name = "host:5000/a_b/c", .message = "tee & co", .changes = changes};
+        Fixture fixture;
+
+        fixture_init_pinged(&fixture, CALL_MS);
+        answer_with(&fixture, ANSWER("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"));
+        assert_int_equal(docker_image_list(fixture.docker, "tee.recipe", on_done, &fixture, &fixture.call), 0);
+        assert_asked(&fixture, "GET /v1.41/images/json?filters=%7B%22label%22%3A%5B%22tee.recipe%22%5D%7D");
+        assert_int_equal(docker_image_remove(fixture.docker, "a/b:c", on_done, &fixture, &fixture.call), 0);
+        assert_asked(&fixture, "DELETE /v1.41/images/a/b:c");
+        assert_int_equal(docker_container_commit(fixture.docker, "c1", &image, on_done, &fixture, &fixture.call), 0);
+        assert_asked(&fixture, "POST /v1.41/commit?container=c1&repo=host%3A5000%2Fa_b%2Fc&tag=latest"
+                               "&comment=tee%20%26%20co&changes=ENV%20A%3Db%20c"
+                               "&changes=LABEL%20%22x%22%3D%2250%20%25%20%26%20more%22");
+        fixture_deinit(&fixture);
+}
+
 TEST(calls_share_a_connection) {
         Fixture fixture;
 
@@ -704,6 +722,213 @@ TEST(a_silent_stream_of_events_has_no_time_out) {
         fixture_deinit(&fixture);
 }
 
+/* ---- bodies that are made while they are sent, and answers that are not JSON ---- */
+
+typedef struct Stream {
+        Fixture fixture; /* the userdata of all callbacks is this one, too */
+        const char *next;
+        size_t piece;
+        int error; /* at the end, instead of one */
+        size_t asked;
+        Buffer data;
+} Stream;
+
+static ssize_t give_piece(void *data, size_t size, void *userdata) {
+        Stream *stream = userdata;
+        size_t n = strlen(stream->next);
+
+        stream->asked++;
+        if (n == 0)
+                return stream->error;
+        n = n > stream->piece ? stream->piece : n;
+        n = n > size ? size : n;
+        memcpy(data, stream->next, n);
+        stream->next += n;
+        return (ssize_t) n;
+}
+
+static void take_piece(const void *data, size_t size, void *userdata) {
+        Stream *stream = userdata;
+
+        assert_int_equal(buffer_append(&stream->data, data, size), 0);
+}
+
+static void stream_init(Stream *stream, const char *text, size_t piece) {
+        *stream = (Stream){.next = text, .piece = piece, .data = BUFFER_INIT(65536)};
+        fixture_init_pinged(&stream->fixture, CALL_MS);
+}
+
+static void stream_deinit(Stream *stream) {
+        buffer_deinit(&stream->data);
+        fixture_deinit(&stream->fixture);
+}
+
+static void import_image(Stream *stream, const char *name) {
+        DockerImage image = {.name = name};
+
+        assert_int_equal(docker_image_import(stream->fixture.docker, &image, give_piece, on_event, on_done, stream,
+                                             &stream->fixture.call),
+                         0);
+        wait_for_call(&stream->fixture);
+}
+
+#define DOCUMENTS_HEAD "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define IMPORTED DOCUMENTS_HEAD "13\r\n{\"status\":\"sha256\"}\r\n0\r\n\r\n"
+
+TEST(an_archive_is_sent_in_pieces_and_arrives_whole) {
+        static const char text[] = "an archive of some length";
+
+        for (size_t piece = 1; piece <= sizeof(text); piece++) {
+                Stream stream;
+
+                stream_init(&stream, text, piece);
+                answer_with(&stream.fixture, ANSWER(IMPORTED));
+                import_image(&stream, "r/n:5");
+                assert_case(stream.fixture.error == 0, "%s", stream.fixture.message);
+                assert_contains(stream.fixture.head, "POST /v1.41/images/create?fromSrc=-&repo=r%2Fn&tag=5 HTTP/1.1");
+                assert_contains(stream.fixture.head, "\r\nContent-Type: application/x-tar");
+                assert_null(strcasestr(stream.fixture.head, "\r\nExpect:"));
+                assert_null(strcasestr(stream.fixture.head, "\r\nContent-Length:"));
+                assert_string_equal(stream.fixture.body, text);
+                assert_string_equal((char *) stream.fixture.events.data, "{\"status\":\"sha256\"}\n");
+                assert_true(stream.asked >= (sizeof(text) - 1) / piece);
+                stream_deinit(&stream);
+        }
+}
+
+TEST(a_source_that_fails_ends_the_call_with_its_error) {
+        Stream stream;
+
+        stream_init(&stream, "some", 3);
+        stream.error = -ESTALE;
+        answer_with(&stream.fixture, ANSWER(IMPORTED));
+        import_image(&stream, "n");
+        assert_int_equal(stream.fixture.error, -ESTALE);
+        assert_contains(stream.fixture.message, "POST /images/create on /tmp/");
+        assert_contains(stream.fixture.message, strerror(ESTALE));
+        assert_int_equal(stream.fixture.asked, 0);
+        stream_deinit(&stream);
+}
+
+TEST(an_archive_is_unpacked_in_a_container) {
+        Stream stream;
+
+        stream_init(&stream, "archive", 3);
+        answer_with(&stream.fixture, ANSWER("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+        assert_int_equal(docker_container_unpack(stream.fixture.docker, "c1", give_piece, on_done, &stream,
+                                                 &stream.fixture.call),
+                         0);
+        assert_asked(&stream.fixture, "PUT /v1.41/containers/c1/archive?path=%2F&noOverwriteDirNonDir=1");
+        assert_string_equal(stream.fixture.body, "archive");
+        stream_deinit(&stream);
+}
+
+TEST(an_archive_from_a_container_is_given_as_it_is) {
+        static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\na\0b\ncd\n";
+        Stream stream;
+
+        stream_init(&stream, "", 1);
+        answer_with(&stream.fixture, (ServerAnswer){.data = answer, .size = sizeof(answer) - 1, .piece = 2});
+        assert_int_equal(docker_container_archive(stream.fixture.docker, "c1", "/a b", take_piece, on_done, &stream,
+                                                  &stream.fixture.call),
+                         0);
+        assert_asked(&stream.fixture, "GET /v1.41/containers/c1/archive?path=%2Fa%20b");
+        assert_int_equal(stream.data.size, 7);
+        assert_memory_equal(stream.data.data, "a\0b\ncd\n", 7);
+        assert_null(stream.fixture.json);
+        stream_deinit(&stream);
+}
+
+TEST(an_archive_that_is_not_there_is_told_in_dockers_words) {
+        CLEANUP_FREE char *answer = reply("404 Not Found", "{\"message\":\"Could not find the file /x\"}");
+        Stream stream;
+
+        stream_init(&stream, "", 1);
+        answer_with(&stream.fixture, (ServerAnswer){.data = answer, .size = strlen(answer)});
+        assert_int_equal(docker_container_archive(stream.fixture.docker, "c1", "/x", take_piece, on_done, &stream,
+                                                  &stream.fixture.call),
+                         0);
+        wait_for_call(&stream.fixture);
+        assert_int_equal(stream.fixture.status, 404);
+        assert_string_equal(stream.fixture.message, "Could not find the file /x");
+        assert_int_equal(stream.data.size, 0);
+        stream_deinit(&stream);
+}
+
+/* ---- pulls ---- */
+
+static void pull(Fixture *fixture, const char *name, const char *stream, size_t piece) {
+        answer_with(fixture, (ServerAnswer){.data = stream, .size = strlen(stream), .piece = piece, .close = true});
+        buffer_clear(&fixture->events);
+        assert_int_equal(docker_image_pull(fixture->docker, name, on_event, on_done, fixture, &fixture->call), 0);
+        wait_for_call(fixture);
+}
+
+TEST(a_pull_tells_its_progress) {
+        Fixture fixture;
+
+        fixture_init_pinged(&fixture, CALL_MS);
+        pull(&fixture, "denoland/deno:bin-1", EVENTS_HEAD "{\"status\":\"a\"}\r\n{\"status\":\"b\"}\r\n", 3);
+        assert_int_equal(fixture.error, 0);
+        assert_string_equal((char *) fixture.events.data, "{\"status\":\"a\"}\n{\"status\":\"b\"}\n");
+        fixture_deinit(&fixture);
+}
+
+TEST(the_name_of_what_is_pulled_is_always_that_of_one_image) {
+        static const struct {
+                const char *name, *query;
+        } cases[] = {
+                {"denoland/deno:bin-1", "fromImage=denoland%2Fdeno&tag=bin-1"},
+                {"a", "fromImage=a&tag=latest"},
+                {"127.0.0.1:5000/a", "fromImage=127.0.0.1%3A5000%2Fa&tag=latest"},
+                {"a@sha256:0f", "fromImage=a%40sha256%3A0f"},
+        };
+        Fixture fixture;
+
+        fixture_init_pinged(&fixture, CALL_MS);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                CLEANUP_FREE char *line = text_format("POST /v1.41/images/create?%s HTTP/1.1\r\n", cases[i].query);
+
+                pull(&fixture, cases[i].name, EVENTS_HEAD "{}\n", 0);
+                assert_contains(fixture.head, line);
+        }
+        fixture_deinit(&fixture);
+}
+
+TEST(a_failure_within_a_good_answer_is_a_failure) {
+        static const char *const streams[] = {
+                EVENTS_HEAD "{\"status\":\"a\"}\n{\"errorDetail\":{\"message\":\"no space\"},\"error\":\"x\"}\n",
+                EVENTS_HEAD "{\"errorDetail\":{\"message\":\"no space\"}}\n{\"status\":\"b\"}\n",
+                EVENTS_HEAD "{\"error\":\"no space\"}\n{\"error\":\"another\"}\n",
+                EVENTS_HEAD "{\"status\":\"a\"}\n{\"error\":\"no space\"}",
+        };
+        Fixture fixture;
+
+        fixture_init_pinged(&fixture, CALL_MS);
+        for (size_t i = 0; i < 5 * ARRAY_SIZE(streams); i++) {
+                pull(&fixture, "a", streams[i / 5], i % 5);
+                assert_int_equal(fixture.error, -EREMOTEIO);
+                assert_int_equal(fixture.status, 200);
+                assert_string_equal(fixture.message, "no space");
+        }
+        fixture_deinit(&fixture);
+}
+
+TEST(a_pull_that_is_cut_off_or_refused_is_a_failure) {
+        CLEANUP_FREE char *refusal = reply("404 Not Found", "{\"message\":\"manifest unknown\"}");
+        Fixture fixture;
+
+        fixture_init_pinged(&fixture, CALL_MS);
+        pull(&fixture, "a", DOCUMENTS_HEAD "0f\r\n{\"status\":\"a\"}\n\r\n", 0);
+        assert_int_equal(fixture.error, -EIO);
+        assert_contains(fixture.message, "POST /images/create on /tmp/");
+        pull(&fixture, "a", refusal, 0);
+        assert_int_equal(fixture.error, 0);
+        assert_int_equal(fixture.status, 404);
+        assert_string_equal(fixture.message, "manifest unknown");
+        fixture_deinit(&fixture);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_version_is_dockers_own_or_the_newest_known),
@@ -734,6 +959,16 @@ int main(void) {
                 cmocka_unit_test(an_event_that_is_too_long_is_dropped_and_the_next_one_heard),
                 cmocka_unit_test(events_that_docker_refuses_are_told_in_its_words),
                 cmocka_unit_test(a_silent_stream_of_events_has_no_time_out),
+                cmocka_unit_test(what_is_asked_of_images_and_their_containers_is_encoded),
+                cmocka_unit_test(an_archive_is_sent_in_pieces_and_arrives_whole),
+                cmocka_unit_test(a_source_that_fails_ends_the_call_with_its_error),
+                cmocka_unit_test(an_archive_is_unpacked_in_a_container),
+                cmocka_unit_test(an_archive_from_a_container_is_given_as_it_is),
+                cmocka_unit_test(an_archive_that_is_not_there_is_told_in_dockers_words),
+                cmocka_unit_test(a_pull_tells_its_progress),
+                cmocka_unit_test(the_name_of_what_is_pulled_is_always_that_of_one_image),
+                cmocka_unit_test(a_failure_within_a_good_answer_is_a_failure),
+                cmocka_unit_test(a_pull_that_is_cut_off_or_refused_is_a_failure),
         };
 
         return RUN_TESTS(tests);

@@ -279,6 +279,23 @@ TEST(text_format_copies) {
         assert_string_equal(text, "a-7");
 }
 
+TEST(what_a_url_does_not_take_is_encoded) {
+        static const struct {
+                const char *text, *encoded;
+        } cases[] = {
+                {"", ""},
+                {"aZ09-._~", "aZ09-._~"},
+                {"a b/c?d=e&f%+#", "a%20b%2Fc%3Fd%3De%26f%25%2B%23"},
+                {"\xc3\x9c\x01\x7f", "%C3%9C%01%7F"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                CLEANUP_FREE char *encoded = text_percent_encode(cases[i].text);
+
+                assert_string_equal(encoded, cases[i].encoded);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(first_and_second_bytes_are_those_of_table_3_7),
@@ -296,6 +313,7 @@ int main(void) {
                 cmocka_unit_test(base64_keeps_to_the_bound),
                 cmocka_unit_test(cleaned_text_is_plain_and_keeps_its_length),
                 cmocka_unit_test(text_format_copies),
+                cmocka_unit_test(what_a_url_does_not_take_is_encoded),
         };
 
         return RUN_TESTS(tests);
