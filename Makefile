@@ -48,7 +48,7 @@ client := $(filter-out client/tee-%.c,$(wildcard client/*.c))
 guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
 installer := $(filter-out installer/main.c,$(wildcard installer/*.c))
 unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
-programs := $(addprefix $(B)/,tee-agent tee-run tee-bench tee-guest keep-memory.so)
+programs := $(addprefix $(B)/,tee-agent tee-run tee-bench tee-install tee-guest keep-memory.so)
 unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
@@ -192,6 +192,10 @@ $(B)/tee-agent: $(B)/obj/agent/main.o $(B)/agent.a $(B)/libtee.a
 	$(Q)$(link) $(package_libs)
 
 $(B)/tee-run $(B)/tee-bench: $(B)/%: $(B)/obj/client/%.o $(B)/client.a $(B)/libtee.a
+	$(call say,link,$@)
+	$(Q)$(link) $(package_libs)
+
+$(B)/tee-install: $(B)/obj/installer/main.o $(B)/installer.a $(B)/libtee.a
 	$(call say,link,$@)
 	$(Q)$(link) $(package_libs)
 
