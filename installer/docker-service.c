@@ -2,18 +2,16 @@
 
 /* Docker reads "runtimes" again on a reload, which touches no container; a restart ends containers unless Docker has
  * live-restore. A reload that Docker did not like is told in its journal only, so what counts is what /info says
- * afterwards. Over the bus, a job's end comes as the signal JobRemoved (org.freedesktop.systemd1(5)). */
+ * afterwards. */
 
 #include "docker-service.h"
+#include "units.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-bus.h>
 
 #define UNIT "docker.service"
-#define MANAGER "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
-#define JOB_USEC (120 * USEC_PER_SEC)
 #define RELOAD_USEC (5 * USEC_PER_SEC)
 #define RESTART_USEC (60 * USEC_PER_SEC)
 #define POLL_USEC (USEC_PER_SEC / 5)
@@ -43,75 +41,9 @@ bool docker_info_has(const cJSON *info, const DaemonRuntime *wanted) {
         return !wanted->arguments[n];
 }
 
-/* ---- jobs of systemd's ---- */
-
-typedef struct Job {
-        const char *path;
-        char result[32];
-        bool done;
-} Job;
-
-static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        Job *job = userdata;
-        const char *path, *unit, *result;
-        uint32_t id;
-
-        (void) error;
-        if (sd_bus_message_read(message, "uoss", &id, &path, &unit, &result) < 0 || !job->path ||
-            strcmp(path, job->path) != 0)
-                return 0;
-        (void) snprintf(job->result, sizeof(job->result), "%s", result);
-        job->done = true;
-        return 0;
-}
-
-static int run_job_on(Install *install, sd_bus *bus, const char *method) {
-        __attribute__((cleanup(sd_bus_error_free))) sd_bus_error error = SD_BUS_ERROR_NULL;
-        __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *reply = NULL;
-        __attribute__((cleanup(sd_bus_slot_unrefp))) sd_bus_slot *slot = NULL;
-        Job job = {0};
-        int r = sd_bus_match_signal(bus, &slot, MANAGER, "JobRemoved", on_job_removed, &job);
-
-        if (r >= 0)
-                r = sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
-        if (r >= 0)
-                r = sd_bus_call_method(bus, MANAGER, method, &error, &reply, "ss", UNIT, "replace");
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "o", &job.path);
-        if (r >= 0)
-                r = loop_await(&install->loop, &job.done, JOB_USEC);
-        if (r == -EINTR)
-                return r;
-        if (r < 0)
-                return trouble_set(&install->trouble, r, "systemctl status docker", "%s of " UNIT ": %s", method,
-                                   error.message ? error.message : strerror(-r));
-        if (strcmp(job.result, "done") != 0)
-                return trouble_set(&install->trouble, -EIO, "journalctl -u docker -n 20",
-                                   "%s of " UNIT " ends with '%s'", method, job.result);
-        return 0;
-}
-
-/* method: "ReloadUnit", "RestartUnit" */
-static int run_job(Install *install, const char *method) {
-        __attribute__((cleanup(sd_bus_flush_close_unrefp))) sd_bus *bus = NULL;
-        int r = sd_bus_open_system(&bus);
-
-        if (r >= 0)
-                r = sd_bus_attach_event(bus, install->loop.event, SD_EVENT_PRIORITY_NORMAL);
-        if (r < 0)
-                return trouble_set(&install->trouble, r, NULL, "systemd cannot be asked: %s", strerror(-r));
+static int tell_docker(Install *install, int (*job)(Loop *, const char *, Trouble *)) {
         install->service.told = true;
-        r = run_job_on(install, bus, method);
-        (void) sd_bus_detach_event(bus);
-        return r;
-}
-
-/* After some failures in a row systemd starts a unit no more until it is told to forget them. */
-static void forget_failures(void) {
-        __attribute__((cleanup(sd_bus_flush_close_unrefp))) sd_bus *bus = NULL;
-
-        if (sd_bus_open_system(&bus) >= 0)
-                (void) sd_bus_call_method(bus, MANAGER, "ResetFailedUnit", NULL, NULL, "s", UNIT);
+        return job(&install->loop, UNIT, &install->trouble);
 }
 
 /* ---- what Docker says ---- */
@@ -185,7 +117,7 @@ static int restart(Install *install, const DaemonRuntime *wanted, const char *na
 
         if (r >= 0) {
                 screen_progress(&install->screen, "docker", -1, "restarting " UNIT);
-                r = run_job(install, "RestartUnit");
+                r = tell_docker(install, unit_restart);
         }
         if (r >= 0)
                 r = await_settled(install, wanted, name, RESTART_USEC);
@@ -204,7 +136,7 @@ int docker_service_settle(Install *install, const DaemonRuntime *wanted, const c
 
         if (install->options->docker == DOCKER_RELOAD) {
                 screen_progress(&install->screen, "docker", -1, "reloading " UNIT);
-                r = run_job(install, "ReloadUnit");
+                r = tell_docker(install, unit_reload);
                 if (r >= 0)
                         r = await_settled(install, wanted, name, RELOAD_USEC);
                 screen_clear(&install->screen);
@@ -229,9 +161,9 @@ int docker_service_return(Install *install) {
         install->service.told = false;
         r = engine_ping(&install->engine, &message);
         if (r >= 0)
-                return run_job(install, "ReloadUnit");
-        forget_failures();
-        return run_job(install, "RestartUnit");
+                return tell_docker(install, unit_reload);
+        unit_forget_failures(UNIT);
+        return tell_docker(install, unit_restart);
 }
 
 /* ---- the step ---- */

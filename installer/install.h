@@ -79,6 +79,7 @@ const char *install_runsc_path(const Install *install);
 typedef enum StepState {
         STEP_DONE,  /* nothing to do; the notes say what is there */
         STEP_TO_DO, /* the notes say what would be done */
+        STEP_CHECK, /* runs each time, and changes nothing */
 } StepState;
 
 /* All return 0 or a negative errno with trouble set (-EINTR may come without). NULL: nothing of the kind. */

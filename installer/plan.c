@@ -82,7 +82,7 @@ static void to_journal(const char *message_id, int priority, const Item *item, c
 }
 
 static const char *state_name(StepState state) {
-        return state == STEP_DONE ? "done" : "to_do";
+        return state == STEP_DONE ? "done" : state == STEP_TO_DO ? "to_do" : "check";
 }
 
 static const char *result_name(Result result) {
@@ -319,6 +319,21 @@ static int plan_end(Plan *plan) {
         return plan->status;
 }
 
+/* What has come of it, in one line. */
+static void conclude(Plan *plan) {
+        Install *install = plan->install;
+
+        if (plan->status != 0)
+                screen_say(&install->screen,
+                           plan->status == PLAN_EXIT_NOT_TAKEN_BACK ? "Not all of it could be taken back: see above."
+                           : install->options->keep_going           ? "What was done before stays (--keep-going)."
+                                                                    : "The host is as it was before.");
+        else if (install->left_to_person)
+                plan->status = step_docker.exit_status;
+        else
+                screen_say(&install->screen, count_to_do(plan) > 0 ? "Done." : "Nothing had to be changed.");
+}
+
 int plan_run(Install *install, const Step *const *steps) {
         Plan plan;
         int r;
@@ -335,12 +350,58 @@ int plan_run(Install *install, const Step *const *steps) {
                 screen_say(&install->screen, "Nothing has been changed.");
         } else if (install->options->dry_run) {
                 screen_say(&install->screen, count_to_do(&plan) > 0 ? "Nothing has been changed (--dry-run)."
-                                                                    : "There is nothing to do.");
+                                                                    : "There is nothing to change.");
         } else {
-                screen_say(&install->screen, count_to_do(&plan) > 0 ? "What is done:" : "There is nothing to do.");
+                screen_say(&install->screen,
+                           count_to_do(&plan) > 0 ? "What is done:" : "There is nothing to change; what is checked:");
                 act(&plan);
+                conclude(&plan);
         }
         return plan_end(&plan);
+}
+
+/* ---- backwards ---- */
+
+static int look_back(Plan *plan, Item *item) {
+        Install *install = plan->install;
+        const cJSON *entry = record_get(install, item->step->name);
+        int r = 0;
+
+        item->state = STEP_DONE;
+        if (!item->step->look_back)
+                return 0;
+        if (entry)
+                r = item->step->look_back(install, entry, &item->state);
+        item->plan = entry ? take_note(install) : strdup("nothing that tee-install has made");
+        if (r < 0)
+                return fail(plan, item, r);
+        show_lines(install, item->step->name, item->plan);
+        return 0;
+}
+
+static int take_away(Plan *plan, Item *item) {
+        Install *install = plan->install;
+        const cJSON *entry = record_get(install, item->step->name);
+        int r = 0;
+
+        if (!entry || !item->step->take_away)
+                return 0;
+        if (item->state == STEP_TO_DO)
+                r = install->loop.interrupted ? -EINTR : item->step->take_away(install, entry);
+        item->happened = take_note(install);
+        if (r >= 0 && !(item->step == &step_runsc && !install->options->purge))
+                r = record_drop(install, item->step->name);
+        if (r < 0) {
+                to_journal(MESSAGE_FAILED, LOG_ERR, item,
+                           install->trouble.message ? install->trouble.message : strerror(-r));
+                return fail(plan, item, r);
+        }
+        if (item->state == STEP_DONE)
+                return 0;
+        item->result = RESULT_DONE;
+        show_lines(install, item->step->name, item->happened);
+        to_journal(MESSAGE_CHANGED, LOG_NOTICE, item, item->happened);
+        return 0;
 }
 
 int plan_uninstall(Install *install, const Step *const *steps) {
@@ -348,56 +409,28 @@ int plan_uninstall(Install *install, const Step *const *steps) {
         int r;
 
         plan_init(&plan, install, steps);
-        r = record_load(install);
-        if (r < 0)
-                (void) fail(&plan, &plan.items[0], r);
-        else
-                screen_say(&install->screen, "The plan:");
-        for (size_t i = plan.size; r >= 0 && i-- > 0;) {
-                Item *item = &plan.items[i];
-                const cJSON *entry = record_get(install, item->step->name);
-
-                if (!item->step->look_back) {
-                        item->state = STEP_DONE;
-                        if (item->step->look && i == 0)
-                                r = look(&plan, item);
-                        continue;
-                }
-                if (entry)
-                        r = item->step->look_back(install, entry, &item->state);
-                item->plan = entry ? take_note(install) : strdup("nothing that tee-install made");
-                if (r < 0)
-                        (void) fail(&plan, item, r);
-                else
-                        show_lines(install, item->step->name, item->plan);
-        }
-        if (r >= 0 && !install->options->dry_run) {
-                r = take_turn(&plan);
+        screen_say(&install->screen, "The plan:");
+        r = look(&plan, &plan.items[0]);
+        if (r >= 0) {
+                r = record_load(install);
                 if (r < 0)
                         (void) fail(&plan, &plan.items[0], r);
         }
-        for (size_t i = plan.size; r >= 0 && !install->options->dry_run && i-- > 0;) {
-                Item *item = &plan.items[i];
-                const cJSON *entry = record_get(install, item->step->name);
-
-                if (!entry || !item->step->take_away)
-                        continue;
-                if (item->state == STEP_TO_DO)
-                        r = install->loop.interrupted ? -EINTR : item->step->take_away(install, entry);
-                item->happened = take_note(install);
-                if (r >= 0)
-                        r = record_drop(install, item->step->name);
-                if (r < 0) {
-                        (void) fail(&plan, item, r);
-                        break;
-                }
-                item->result = RESULT_DONE;
-                show_lines(install, item->step->name, item->happened);
-                if (item->happened && item->happened[0])
-                        to_journal(MESSAGE_CHANGED, LOG_NOTICE, item, item->happened);
+        for (size_t i = plan.size; r >= 0 && i-- > 1;)
+                r = look_back(&plan, &plan.items[i]);
+        if (r < 0 || install->options->dry_run || count_to_do(&plan) == 0) {
+                screen_say(&install->screen, count_to_do(&plan) == 0 && r >= 0 ? "There is nothing to take away."
+                                                                               : "Nothing has been changed.");
+                return plan_end(&plan);
         }
+        screen_say(&install->screen, "What is done:");
+        r = take_turn(&plan);
         if (r < 0)
-                loop_pardon(&install->loop);
+                (void) fail(&plan, &plan.items[0], r);
+        for (size_t i = plan.size; r >= 0 && i-- > 1;)
+                r = take_away(&plan, &plan.items[i]);
         keep_all(&plan);
+        screen_say(&install->screen,
+                   r < 0 ? "What was taken away before stays away; run it again for the rest." : "Done.");
         return plan_end(&plan);
 }

@@ -3,8 +3,10 @@
 /* Is this a host that can be worked on? Everything that a later step would stumble over and that can be known before
  * anything is written is asked here. */
 
+#include "download.h"
 #include "file.h"
-#include "install.h"
+#include "paths.h"
+#include "units.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 
 #define FREE_BYTES_MIN (UINT64_C(300) << 20) /* runsc with gvisor-bin, apt's copy of it, and its index */
 #define OS_RELEASE_MAX ((size_t) 16 * 1024)
+#define AGENT_STATUS_MAX ((size_t) 256 * 1024)
 
 static int fault(Install *install, int error, const char *remedy, const char *message) {
         return trouble_set(&install->trouble, error, remedy, "%s", message);
@@ -139,6 +142,33 @@ static int look_at_docker(Install *install) {
                 "there is no Docker here (%s)", message);
 }
 
+/* ---- the agent ---- */
+
+/* What is taken away at --uninstall is what it stands on. An agent that is not there runs nothing. */
+static int look_at_agent(Install *install) {
+        Buffer text = BUFFER_INIT(AGENT_STATUS_MAX);
+        CLEANUP_JSON cJSON *status = NULL;
+        JsonError error;
+        int64_t running;
+        int r = 0;
+
+        if (!install->options->uninstall || !unit_is_active("tee-agent.service"))
+                return 0;
+        r = download_from_socket(install, PATH_AGENT_SOCKET, "http://tee/v1/status", &text);
+        if (r >= 0)
+                status = json_parse(text.data, text.size, &error);
+        buffer_deinit(&text);
+        if (r == -ECONNREFUSED)
+                return 0;
+        running = json_get_integer(json_get_object(status, "executions"), "running", -1);
+        if (r >= 0 && running < 0)
+                r = trouble_set(&install->trouble, -EBADMSG, NULL, "tee-agent does not say what it is doing");
+        if (r >= 0 && running > 0)
+                r = trouble_set(&install->trouble, -EBUSY, "systemctl stop tee-agent.socket tee-agent.service",
+                                "tee-agent has %lld executions running", (long long) running);
+        return r;
+}
+
 static int preflight_look(Install *install, StepState *ret_state) {
         char text[SCREEN_SIZE_MAX];
         uint64_t bytes_free;
@@ -157,7 +187,8 @@ static int preflight_look(Install *install, StepState *ret_state) {
                 return r;
         install_note(install, "%s, %s, %s free", install->host.name, install->host.architecture,
                      screen_size(bytes_free, text));
-        return look_at_docker(install);
+        r = look_at_agent(install);
+        return r < 0 ? r : look_at_docker(install);
 }
 
 const Step step_preflight = {.name = "preflight", .exit_status = 10, .look = preflight_look};

@@ -24,17 +24,17 @@ static int fault(Install *install, int error, const char *path) {
         return trouble_set(&install->trouble, error, NULL, "%s: %s", path, strerror(-error));
 }
 
-static int broken(Install *install, const char *reason) {
+static int broken(Install *install, const char *path, const char *reason) {
         return trouble_set(&install->trouble, -EINVAL,
-                           "mend it by hand: tee-install does not touch a file that it cannot read", "%s: %s",
-                           install->options->docker_config, reason);
+                           "mend it by hand: tee-install does not touch a file that it cannot read", "%s: %s", path,
+                           reason);
 }
 
 /* A file that is not there has no text. */
-static int read_config(Install *install, Buffer *text) {
-        int r = file_read(install->options->docker_config, text);
+static int read_config(Install *install, const char *path, Buffer *text) {
+        int r = file_read(path, text);
 
-        return r == -ENOENT ? 0 : r < 0 ? fault(install, r, install->options->docker_config) : 0;
+        return r == -ENOENT ? 0 : r < 0 ? fault(install, r, path) : 0;
 }
 
 /* ---- how it was ---- */
@@ -58,7 +58,7 @@ static int remember(Install *install) {
         was->was_there = stat(path, &st) == 0;
         if (was->was_there)
                 was->old_time = st.st_mtim;
-        r = read_config(install, &was->old);
+        r = read_config(install, install->options->docker_config, &was->old);
         was->begun = r >= 0;
         return r;
 }
@@ -67,12 +67,12 @@ static bool same_text(const Buffer *a, const Buffer *b) {
         return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
-static int write_config(Install *install, const Buffer *text) {
+static int write_config(Install *install, const char *path, const Buffer *text) {
         Change change;
-        int r = change_write(&change, install->options->docker_config, text->data, text->size, 0644);
+        int r = change_write(&change, path, text->data, text->size, 0644);
 
         if (r < 0)
-                return fault(install, r, install->options->docker_config);
+                return fault(install, r, path);
         change_keep(&change);
         return 0;
 }
@@ -85,7 +85,7 @@ static int give_back(Install *install) {
         int r;
 
         if (was->was_there) {
-                r = write_config(install, &was->old);
+                r = write_config(install, install->options->docker_config, &was->old);
                 (void) utimensat(AT_FDCWD, path, times, 0);
                 return r;
         }
@@ -106,7 +106,7 @@ int register_restore(Install *install) {
         if (!was->begun)
                 return 0;
         is_there = access(install->options->docker_config, F_OK) == 0;
-        r = read_config(install, &now);
+        r = read_config(install, install->options->docker_config, &now);
         if (r >= 0 && (is_there != was->was_there || !same_text(&now, &was->old)))
                 r = give_back(install);
         if (was->backup)
@@ -136,7 +136,7 @@ static int check_command_line(Install *install, const cJSON *info) {
                         continue;
                 r = daemon_json_look(text->data, text->size, &other, &state, &present, &reason);
                 if (r < 0)
-                        return r == -EINVAL ? broken(install, reason) : r;
+                        return r == -EINVAL ? broken(install, install->options->docker_config, reason) : r;
                 if (state == DAEMON_MISSING)
                         return trouble_set(
                                 &install->trouble, -EEXIST,
@@ -199,7 +199,7 @@ static int register_look(Install *install, StepState *ret_state) {
                 r = daemon_json_look(install->registration.old.data, install->registration.old.size, &wanted, &state,
                                      &present, &reason);
         if (r < 0)
-                return r == -EINVAL ? broken(install, reason) : r;
+                return r == -EINVAL ? broken(install, install->options->docker_config, reason) : r;
         if (state == DAEMON_MISSING)
                 return look_missing(install, &wanted, ret_state);
         if (state == DAEMON_DIFFERS)
@@ -261,18 +261,18 @@ static int register_apply(Install *install) {
         DaemonRuntime wanted = docker_wanted_runtime(install);
         Buffer now = BUFFER_INIT(FILE_SIZE_MAX), text = BUFFER_INIT(2 * FILE_SIZE_MAX);
         CLEANUP_FREE char *reason = NULL;
-        int r = read_config(install, &now);
+        int r = read_config(install, install->options->docker_config, &now);
 
         if (r >= 0)
                 r = daemon_json_put(now.data, now.size, &wanted, &text, &reason);
         if (r == -EINVAL)
-                r = broken(install, reason);
+                r = broken(install, install->options->docker_config, reason);
         if (r >= 0)
                 r = validate(install, &text);
         if (r >= 0)
                 r = keep_copy(install);
         if (r >= 0)
-                r = write_config(install, &text);
+                r = write_config(install, install->options->docker_config, &text);
         if (r >= 0)
                 install_note(install, "%s registers %s", install->options->docker_config, wanted.name);
         if (r >= 0 && install->registration.backup)
@@ -293,8 +293,16 @@ static void register_keep(Install *install) {
 
 /* ---- what an earlier run made ---- */
 
+/* That run may have been told of another file. */
+static const char *config_path(const Install *install, const cJSON *entry) {
+        const char *path = json_get_string(entry, "docker_config");
+
+        return path ? path : install->options->docker_config;
+}
+
 /* Removed is only what is still as it was made. Returns 1 when it is. */
 static int is_ours(Install *install, const cJSON *entry, const Buffer *text, char **ret_present) {
+        const char *path = config_path(install, entry);
         const char *made = json_get_string(entry, "registration"), *name = json_get_string(entry, "runtime_name");
         const char *const none[] = {NULL};
         DaemonRuntime any = {.name = name ? name : "", .path = "", .arguments = none};
@@ -303,15 +311,15 @@ static int is_ours(Install *install, const cJSON *entry, const Buffer *text, cha
         int r = daemon_json_look(text->data, text->size, &any, &state, ret_present, &reason);
 
         if (r == -EINVAL)
-                return broken(install, reason);
+                return broken(install, path, reason);
         return r < 0 ? r : *ret_present && made && strcmp(*ret_present, made) == 0;
 }
 
 static int register_look_back(Install *install, const cJSON *entry, StepState *ret_state) {
-        const char *name = json_get_string(entry, "runtime_name");
+        const char *name = json_get_string(entry, "runtime_name"), *path = config_path(install, entry);
         Buffer text = BUFFER_INIT(FILE_SIZE_MAX);
         CLEANUP_FREE char *present = NULL;
-        int r = read_config(install, &text);
+        int r = read_config(install, path, &text);
 
         if (r >= 0)
                 r = is_ours(install, entry, &text, &present);
@@ -320,41 +328,41 @@ static int register_look_back(Install *install, const cJSON *entry, StepState *r
                 return r;
         *ret_state = r > 0 ? STEP_TO_DO : STEP_DONE;
         if (r > 0)
-                install_note(install, "take '%s' out of %s, and have Docker read it", name,
-                             install->options->docker_config);
+                install_note(install, "take '%s' out of %s, and have Docker read it", name, path);
         else if (present)
-                install_note(install, "'%s' in %s was changed since, and stays: %s", name,
-                             install->options->docker_config, present);
+                install_note(install, "'%s' in %s was changed since, and stays: %s", name, path, present);
         else
-                install_note(install, "'%s' is no longer in %s", name, install->options->docker_config);
+                install_note(install, "'%s' is no longer in %s", name, path);
         return 0;
 }
 
 /* Docker takes no notice of a reload when the whole key has gone, so an empty "runtimes" stands for a moment. */
 static int register_take_away(Install *install, const cJSON *entry) {
-        const char *name = json_get_string(entry, "runtime_name"), *path = install->options->docker_config;
+        const char *name = json_get_string(entry, "runtime_name"), *path = config_path(install, entry);
         Buffer before = BUFFER_INIT(FILE_SIZE_MAX), first = BUFFER_INIT(FILE_SIZE_MAX),
                last = BUFFER_INIT(FILE_SIZE_MAX);
         CLEANUP_FREE char *reason = NULL;
-        int r = read_config(install, &before);
+        int r = read_config(install, path, &before);
 
         if (r >= 0)
                 r = daemon_json_drop(before.data, before.size, name, false, &first, &reason);
         if (r >= 0)
                 r = daemon_json_drop(before.data, before.size, name, true, &last, &reason);
         if (r == -EINVAL)
-                r = broken(install, reason);
+                r = broken(install, path, reason);
         if (r >= 0)
-                r = write_config(install, &first);
+                r = write_config(install, path, &first);
         if (r >= 0 && install->host.docker && install->host.systemd && install->options->docker != DOCKER_LEAVE) {
                 r = docker_service_settle(install, NULL, name);
                 if (r < 0)
-                        (void) write_config(install, &before);
+                        (void) write_config(install, path, &before);
+        } else if (r >= 0 && install->host.docker) {
+                install_note(install, "have Docker read its file again: it still has '%s'", name);
         }
         if (r >= 0 && cJSON_IsTrue(json_get(entry, "made_config")) && daemon_json_is_empty(last.data, last.size))
                 r = unlink(path) < 0 ? fault(install, -errno, path) : 0;
         else if (r >= 0)
-                r = write_config(install, &last);
+                r = write_config(install, path, &last);
         if (r >= 0)
                 install_note(install, "'%s' is no longer in %s", name, path);
         buffer_deinit(&before);

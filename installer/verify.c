@@ -259,7 +259,7 @@ static int clear_away(Probe *probe) {
 }
 
 static int verify_look(Install *install, StepState *ret_state) {
-        *ret_state = STEP_TO_DO;
+        *ret_state = STEP_CHECK;
         install_note(install, "boot a sandbox with the OCI runtime %s, and read its kernel",
                      install->options->runtime_name);
         return 0;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "loop.h"
+#include "trouble.h"
+
+/* Units of systemd's, over the bus. The only glue to sd-bus. */
+
+/* Each runs the job and awaits its end. Return 0 or a negative errno with trouble set. */
+int unit_reload(Loop *loop, const char *unit, Trouble *trouble);
+int unit_restart(Loop *loop, const char *unit, Trouble *trouble);
+
+/* After some failures in a row systemd starts a unit no more until it is told to forget them. Best effort. */
+void unit_forget_failures(const char *unit);
+
+/* False also where there is no bus. */
+bool unit_is_active(const char *unit);
