@@ -41,11 +41,6 @@ bool docker_info_has(const cJSON *info, const DaemonRuntime *wanted) {
         return !wanted->arguments[n];
 }
 
-static int tell_docker(Install *install, int (*job)(Loop *, const char *, Trouble *)) {
-        install->service.told = true;
-        return job(&install->loop, UNIT, &install->trouble);
-}
-
 /* ---- what Docker says ---- */
 
 static bool is_settled(const cJSON *info, const DaemonRuntime *wanted, const char *name) {
@@ -117,7 +112,7 @@ static int restart(Install *install, const DaemonRuntime *wanted, const char *na
 
         if (r >= 0) {
                 screen_progress(&install->screen, "docker", -1, "restarting " UNIT);
-                r = tell_docker(install, unit_restart);
+                r = unit_restart(&install->loop, UNIT, &install->trouble);
         }
         if (r >= 0)
                 r = await_settled(install, wanted, name, RESTART_USEC);
@@ -136,7 +131,7 @@ int docker_service_settle(Install *install, const DaemonRuntime *wanted, const c
 
         if (install->options->docker == DOCKER_RELOAD) {
                 screen_progress(&install->screen, "docker", -1, "reloading " UNIT);
-                r = tell_docker(install, unit_reload);
+                r = unit_reload(&install->loop, UNIT, &install->trouble);
                 if (r >= 0)
                         r = await_settled(install, wanted, name, RELOAD_USEC);
                 screen_clear(&install->screen);
@@ -152,18 +147,31 @@ int docker_service_settle(Install *install, const DaemonRuntime *wanted, const c
         return r;
 }
 
-int docker_service_return(Install *install) {
-        CLEANUP_FREE char *message = NULL;
+bool docker_service_answers(Install *install) {
+        return engine_ping(&install->engine, NULL) >= 0;
+}
+
+void docker_service_forget(Install *install, const char *name) {
+        Trouble none = {0};
+
+        if (unit_reload(&install->loop, UNIT, &none) >= 0)
+                (void) await_settled(install, NULL, name, RELOAD_USEC);
+        trouble_deinit(&none);
+}
+
+int docker_service_revive(Install *install) {
+        uint64_t until = now_usec() + RESTART_USEC;
         int r;
 
-        if (!install->service.told || !install->host.systemd)
-                return 0;
-        install->service.told = false;
-        r = engine_ping(&install->engine, &message);
-        if (r >= 0)
-                return tell_docker(install, unit_reload);
         unit_forget_failures(UNIT);
-        return tell_docker(install, unit_restart);
+        r = unit_restart(&install->loop, UNIT, &install->trouble);
+        while (r >= 0 && !docker_service_answers(install)) {
+                if (now_usec() >= until)
+                        return trouble_set(&install->trouble, -ETIMEDOUT, "journalctl -n 20 -u docker",
+                                           "Docker has its old file back, and does not answer");
+                r = loop_sleep(&install->loop, POLL_USEC);
+        }
+        return r;
 }
 
 /* ---- the step ---- */

@@ -17,5 +17,13 @@ bool docker_info_has(const cJSON *info, const DaemonRuntime *wanted);
  * Returns 0 or a negative errno with trouble set. */
 int docker_service_settle(Install *install, const DaemonRuntime *wanted, const char *name);
 
-/* After daemon.json has been given back: Docker runs again, with it. */
-int docker_service_return(Install *install);
+/* Whether Docker answers now. */
+bool docker_service_answers(Install *install);
+
+/* Has a running Docker read its file again, from which the OCI runtime has been taken; never by a restart. Best effort:
+ * a runtime that Docker still knows of and nobody uses does no harm. */
+void docker_service_forget(Install *install, const char *name);
+
+/* Has a Docker that was running, and that does not any more, start again. Returns 0 or a negative errno with trouble
+ * set. */
+int docker_service_revive(Install *install);

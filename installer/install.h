@@ -43,10 +43,6 @@ typedef struct Registration {
         char *backup; /* path of the dated copy that this run made */
 } Registration;
 
-typedef struct DockerService {
-        bool told; /* it has been asked to read its file again */
-} DockerService;
-
 typedef struct Install {
         const Options *options;
         Loop loop;
@@ -64,7 +60,6 @@ typedef struct Install {
         char *runsc_found;  /* by --source none on $PATH */
         char *runsc_before; /* version of the package that was there before */
         Registration registration;
-        DockerService service;
         bool left_to_person; /* Docker's reload; what follows from it has to wait */
 } Install;
 

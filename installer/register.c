@@ -10,6 +10,7 @@
 #include "process.h"
 #include "registration.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <time.h>
 
 #define FILE_SIZE_MAX ((size_t) 1024 * 1024)
+#define COPY_SUFFIX ".tee-" /* and the date */
 #define VALIDATE_USEC (30 * USEC_PER_SEC)
 
 static int fault(Install *install, int error, const char *path) {
@@ -96,25 +98,50 @@ static int give_back(Install *install) {
         return 0;
 }
 
+/* Docker takes no notice of a reload when the whole key "runtimes" has gone, so for a moment it stands there empty. */
+static int unregister(Install *install, const char *path, const Buffer *now, const char *name) {
+        Buffer without = BUFFER_INIT(FILE_SIZE_MAX);
+        CLEANUP_FREE char *reason = NULL;
+        int r = daemon_json_drop(now->data, now->size, name, false, &without, &reason);
+
+        if (r >= 0)
+                r = write_config(install, path, &without);
+        buffer_deinit(&without);
+        return r == -EINVAL ? broken(install, path, reason) : r;
+}
+
+/* Docker forgets the OCI runtime before it loses its file's key; one that has died on the way starts again. */
+static int restore(Install *install, const Buffer *now) {
+        const char *path = install->options->docker_config;
+        bool answers = docker_service_answers(install);
+        int r;
+
+        if (answers && install->host.systemd && unregister(install, path, now, install->options->runtime_name) >= 0)
+                docker_service_forget(install, install->options->runtime_name);
+        r = give_back(install);
+        if (r >= 0 && !answers && install->host.docker && install->host.systemd)
+                r = docker_service_revive(install);
+        return r;
+}
+
 int register_restore(Install *install) {
         Registration *was = &install->registration;
+        const char *path = install->options->docker_config;
         Buffer now = BUFFER_INIT(FILE_SIZE_MAX);
         CLEANUP_FREE char *tilde = tilde_path(install);
-        bool is_there;
         int r;
 
         if (!was->begun)
                 return 0;
-        is_there = access(install->options->docker_config, F_OK) == 0;
-        r = read_config(install, install->options->docker_config, &now);
-        if (r >= 0 && (is_there != was->was_there || !same_text(&now, &was->old)))
-                r = give_back(install);
+        r = read_config(install, path, &now);
+        if (r >= 0 && ((access(path, F_OK) == 0) != was->was_there || !same_text(&now, &was->old)))
+                r = restore(install, &now);
         if (was->backup)
                 (void) unlink(was->backup);
         if (tilde && !was->tilde_was_there)
                 (void) unlink(tilde);
         buffer_deinit(&now);
-        return r < 0 ? r : docker_service_return(install);
+        return r;
 }
 
 /* ---- look ---- */
@@ -222,7 +249,7 @@ static int keep_copy(Install *install) {
         if (!was->was_there || !gmtime_r(&now, &utc))
                 return 0;
         (void) strftime(date, sizeof(date), "%Y%m%dT%H%M%SZ", &utc);
-        was->backup = text_format("%s.%s", install->options->docker_config, date);
+        was->backup = text_format("%s" COPY_SUFFIX "%s", install->options->docker_config, date);
         if (!was->backup)
                 return -ENOMEM;
         r = change_write(&change, was->backup, was->old.data, was->old.size, 0600);
@@ -336,38 +363,56 @@ static int register_look_back(Install *install, const cJSON *entry, StepState *r
         return 0;
 }
 
-/* Docker takes no notice of a reload when the whole key has gone, so an empty "runtimes" stands for a moment. */
+/* The copies that earlier runs kept. */
+static void remove_copies(const char *path) {
+        CLEANUP_FREE char *folder = strndup(path, (size_t) (strrchr(path, '/') - path)),
+                          *prefix = text_format("%s" COPY_SUFFIX, strrchr(path, '/') + 1);
+        CLEANUP_FD int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        DIR *entries = fd >= 0 ? opendir(folder) : NULL;
+
+        for (const struct dirent *entry; prefix && entries && (entry = readdir(entries));)
+                if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+                        (void) unlinkat(fd, entry->d_name, 0);
+        if (entries)
+                (void) closedir(entries);
+}
+
+static int have_docker_forget(Install *install, const char *name) {
+        if (!install->host.docker || install->options->docker == DOCKER_LEAVE)
+                return 0;
+        if (install->host.systemd)
+                return docker_service_settle(install, NULL, name);
+        install_note(install, "have Docker read its file again: it still has '%s'", name);
+        return 0;
+}
+
 static int register_take_away(Install *install, const cJSON *entry) {
         const char *name = json_get_string(entry, "runtime_name"), *path = config_path(install, entry);
-        Buffer before = BUFFER_INIT(FILE_SIZE_MAX), first = BUFFER_INIT(FILE_SIZE_MAX),
-               last = BUFFER_INIT(FILE_SIZE_MAX);
+        Buffer before = BUFFER_INIT(FILE_SIZE_MAX), after = BUFFER_INIT(FILE_SIZE_MAX);
         CLEANUP_FREE char *reason = NULL;
         int r = read_config(install, path, &before);
 
         if (r >= 0)
-                r = daemon_json_drop(before.data, before.size, name, false, &first, &reason);
-        if (r >= 0)
-                r = daemon_json_drop(before.data, before.size, name, true, &last, &reason);
+                r = daemon_json_drop(before.data, before.size, name, true, &after, &reason);
         if (r == -EINVAL)
                 r = broken(install, path, reason);
         if (r >= 0)
-                r = write_config(install, path, &first);
-        if (r >= 0 && install->host.docker && install->host.systemd && install->options->docker != DOCKER_LEAVE) {
-                r = docker_service_settle(install, NULL, name);
+                r = unregister(install, path, &before, name);
+        if (r >= 0) {
+                r = have_docker_forget(install, name);
                 if (r < 0)
                         (void) write_config(install, path, &before);
-        } else if (r >= 0 && install->host.docker) {
-                install_note(install, "have Docker read its file again: it still has '%s'", name);
         }
-        if (r >= 0 && cJSON_IsTrue(json_get(entry, "made_config")) && daemon_json_is_empty(last.data, last.size))
+        if (r >= 0 && cJSON_IsTrue(json_get(entry, "made_config")) && daemon_json_is_empty(after.data, after.size))
                 r = unlink(path) < 0 ? fault(install, -errno, path) : 0;
         else if (r >= 0)
-                r = write_config(install, path, &last);
-        if (r >= 0)
+                r = write_config(install, path, &after);
+        if (r >= 0) {
+                remove_copies(path);
                 install_note(install, "'%s' is no longer in %s", name, path);
+        }
         buffer_deinit(&before);
-        buffer_deinit(&first);
-        buffer_deinit(&last);
+        buffer_deinit(&after);
         return r;
 }
 
