@@ -24,8 +24,8 @@ static const char *const quiet_environment[] = {"LC_ALL=C.UTF-8",           "DEB
 
 /* ---- whose turn is it ---- */
 
-/* Who holds a lock of dpkg's or apt's (fcntl(2)), 0 for nobody. */
-static pid_t lock_holder(const char **ret_path) {
+/* Is a lock of dpkg's or apt's held (fcntl(2)), and by whom? A holder in another PID namespace has no number here. */
+static bool lock_is_held(const char **ret_path, pid_t *ret_pid) {
         static const char *const paths[] = {"/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock",
                                             "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"};
 
@@ -35,10 +35,11 @@ static pid_t lock_holder(const char **ret_path) {
 
                 if (fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
                         *ret_path = paths[i];
-                        return lock.l_pid;
+                        *ret_pid = lock.l_pid;
+                        return true;
                 }
         }
-        return 0;
+        return false;
 }
 
 static void process_name(pid_t pid, char *ret_name, size_t size) {
@@ -59,9 +60,9 @@ int apt_await_turn(Install *install) {
         uint64_t until = now_usec() + install->options->wait_ms * USEC_PER_MSEC;
         const char *path = NULL;
         bool told = false;
-        pid_t pid;
+        pid_t pid = 0;
 
-        while ((pid = lock_holder(&path)) > 0) {
+        while (lock_is_held(&path, &pid)) {
                 char name[32];
                 int r;
 
@@ -69,10 +70,11 @@ int apt_await_turn(Install *install) {
                 if (now_usec() >= until)
                         return trouble_set(&install->trouble, -EBUSY,
                                            "wait for it to end, or give more time: --wait SECONDS",
-                                           "%s (process %d) holds %s", name, (int) pid, path);
+                                           "%s (process %d) holds %s", name[0] ? name : "somebody", (int) pid, path);
                 if (!told)
                         screen_line(&install->screen, "wait",
-                                    "%s (process %d) works with packages: waiting for its end", name, (int) pid);
+                                    "%s (process %d) works with packages: waiting for its end",
+                                    name[0] ? name : "somebody", (int) pid);
                 told = true;
                 r = loop_sleep(&install->loop, USEC_PER_SEC / 5);
                 if (r < 0)
