@@ -107,21 +107,26 @@ static void on_status(const char *line, void *userdata) {
                                 fields[3]);
 }
 
-/* apt's own lines of error, or the last thing that was said; malloc'ed. */
+/* apt's own lines of error, with the lines below that belong to them, or the last thing that was said; malloc'ed. */
 static char *error_lines(const Buffer *output) {
+        static const char *const starts[] = {"E: ", "Err:", "dpkg: error", "dpkg-deb: error"};
         CLEANUP_FREE char *text = output->size > 0 ? strdup((const char *) output->data) : NULL;
         Buffer errors = BUFFER_INIT(2048);
         char *save = NULL, *result;
         const char *last = NULL;
+        bool belongs = false;
 
         for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
-                bool is_error = strncmp(line, "E: ", 3) == 0 || strncmp(line, "dpkg: error", 11) == 0 ||
-                                strncmp(line, "dpkg-deb: error", 15) == 0 || strncmp(line, "Err:", 4) == 0;
+                bool is_error = belongs && strncmp(line, "  ", 2) == 0;
 
+                for (size_t i = 0; !is_error && i < ARRAY_SIZE(starts); i++)
+                        is_error = strncmp(line, starts[i], strlen(starts[i])) == 0;
+                belongs = is_error;
                 if (line[strspn(line, " \t\r")] != '\0')
                         last = line;
                 if (is_error)
-                        (void) buffer_append_format(&errors, "%s%s", errors.size > 0 ? "; " : "", line);
+                        (void) buffer_append_format(&errors, "%s%s", errors.size > 0 ? "; " : "",
+                                                    line + strspn(line, " "));
         }
         result = errors.size > 0 ? strdup((const char *) errors.data) : strdup(last ? last : "it said nothing");
         buffer_deinit(&errors);
@@ -261,8 +266,22 @@ static char *trim(char *text) {
         return text;
 }
 
+/* "URL SUITE/main amd64 Packages" */
+static bool is_from(const char *from, const char *url, const char *suite) {
+        size_t n = strlen(url), k = strlen(suite);
+
+        while (n > 0 && url[n - 1] == '/')
+                n--;
+        if (strncmp(from, url, n) != 0)
+                return false;
+        from += n;
+        from += strspn(from, "/");
+        return from[0] == ' ' && strncmp(from + 1, suite, k) == 0 && from[1 + k] == '/';
+}
+
 /* Lines of apt-cache madison, the newest first: " runsc | 20240807.0 | URL SUITE/main amd64 Packages" */
-int apt_offered_version(Install *install, const char *package, const char *url, const char *exact, char **ret_version) {
+int apt_offered_version(Install *install, const char *package, const char *url, const char *suite, const char *exact,
+                        char **ret_version) {
         const char *const argv[] = {
                 "apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "madison", package, NULL};
         Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
@@ -274,20 +293,26 @@ int apt_offered_version(Install *install, const char *package, const char *url, 
              line = strtok_r(NULL, "\n", &save)) {
                 char *parts = NULL, *name = strtok_r(line, "|", &parts), *version = strtok_r(NULL, "|", &parts),
                      *from = strtok_r(NULL, "|", &parts);
-                size_t n = strlen(url);
 
                 if (*ret_version || !name || !version || !from)
                         continue;
                 version = trim(version);
-                from = trim(from);
-                while (n > 0 && url[n - 1] == '/')
-                        n--;
-                if (strncmp(from, url, n) == 0 && (from[n] == ' ' || from[n] == '/') &&
-                    (!exact || strcmp(exact, version) == 0)) {
+                if (is_from(trim(from), url, suite) && (!exact || strcmp(exact, version) == 0)) {
                         *ret_version = strdup(version);
                         r = *ret_version ? 0 : -ENOMEM;
                 }
         }
+        buffer_deinit(&output);
+        return r;
+}
+
+int apt_knows(Install *install, const char *package, bool *ret_known) {
+        const char *const argv[] = {
+                "apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "show", package, NULL};
+        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int status = 0, r = ask(install, argv, &output, &status);
+
+        *ret_known = r >= 0 && status == 0;
         buffer_deinit(&output);
         return r;
 }

@@ -21,9 +21,13 @@ int apt_install(Install *install, const char *label, const char *const *packages
 /* Version of an installed package, owned by the caller; NULL when it is not installed. */
 int apt_installed_version(Install *install, const char *package, char **ret_version);
 
-/* The newest version of the package that the repository below url has, by the indexes that are here; owned by the
- * caller. NULL for none. exact, which may be NULL: this version only. */
-int apt_offered_version(Install *install, const char *package, const char *url, const char *exact, char **ret_version);
+/* The newest version of the package that a suite of the repository at url has, by the indexes that are here; owned by
+ * the caller. NULL for none. exact, which may be NULL: this version only. */
+int apt_offered_version(Install *install, const char *package, const char *url, const char *suite, const char *exact,
+                        char **ret_version);
+
+/* Is there a package of this name in any of the indexes? */
+int apt_knows(Install *install, const char *package, bool *ret_known);
 
 /* Are all files of an installed package there as it brought them? Sets trouble when not. */
 int apt_verify(Install *install, const char *package);

@@ -135,7 +135,7 @@ static int is_wanted(Install *install, const char *installed, bool *ret_wanted) 
 
         *ret_wanted = !options->version || strcmp(options->version, installed) == 0;
         if (*ret_wanted && options->source == SOURCE_GVISOR && !options->offline) {
-                r = apt_offered_version(install, "runsc", options->mirror, installed, &offered);
+                r = apt_offered_version(install, "runsc", options->mirror, options->channel, installed, &offered);
                 *ret_wanted = offered != NULL;
         }
         return r;
@@ -228,7 +228,8 @@ static int install_from_gvisor(Install *install) {
         install->runsc_packages.lists = true;
         r = apt_update(install, PATH_SOURCES);
         if (r >= 0)
-                r = apt_offered_version(install, "runsc", options->mirror, options->version, &offered);
+                r = apt_offered_version(install, "runsc", options->mirror, options->channel, options->version,
+                                        &offered);
         if (r < 0)
                 return r;
         if (!offered)
@@ -343,8 +344,18 @@ static int await_docker(Install *install) {
         }
 }
 
+/* From Debian 13 on, the command docker is a package of its own. */
+static int install_docker(Install *install) {
+        const char *packages[] = {"docker.io", NULL, NULL};
+        bool known = false;
+        int r = apt_knows(install, "docker-cli", &known);
+
+        if (known)
+                packages[1] = "docker-cli";
+        return r < 0 ? r : apt_install(install, "docker.io", packages);
+}
+
 static int docker_apply(Install *install) {
-        static const char *const packages[] = {"docker.io", NULL};
         int r = apt_await_turn(install);
 
         if (r >= 0)
@@ -354,7 +365,7 @@ static int docker_apply(Install *install) {
         if (r >= 0)
                 r = apt_update(install, NULL);
         if (r >= 0)
-                r = apt_install(install, "docker.io", packages);
+                r = install_docker(install);
         if (r >= 0)
                 r = await_docker(install);
         if (r < 0)
