@@ -135,12 +135,12 @@ static int source_look(Install *install, StepState *ret_state) {
         if (r == -ENOENT ||
             (r >= 0 && (present.size != strlen(wanted) || memcmp(present.data, wanted, present.size) != 0))) {
                 *ret_state = STEP_TO_DO;
-                install_note(install, "%s %s: %s, %s, main, %s", r < 0 ? "write" : "replace", PATH_SOURCES,
-                             install->options->mirror, install->options->channel, install->host.architecture);
+                install_note(install, "%s %s", r < 0 ? "write" : "replace", PATH_SOURCES);
+                install_note(install, "for %s, %s, %s", install->options->mirror, install->options->channel,
+                             install->host.architecture);
                 r = 0;
         } else if (r >= 0) {
-                install_note(install, "%s names %s, %s", PATH_SOURCES, install->options->mirror,
-                             install->options->channel);
+                install_note(install, "%s names it, %s", PATH_SOURCES, install->options->channel);
         } else {
                 r = trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_SOURCES, strerror(-r));
         }

@@ -56,7 +56,7 @@ static int keyring_look(Install *install, StepState *ret_state) {
                 return r;
         *ret_state = strcasecmp(present, options->key_fingerprint) == 0 ? STEP_DONE : STEP_TO_DO;
         if (*ret_state == STEP_DONE) {
-                install_note(install, "%s holds key %s", PATH_KEYRING, present);
+                install_note(install, "%s is there, key %s", PATH_KEYRING, present);
                 return 0;
         }
         if (options->offline)
@@ -65,7 +65,8 @@ static int keyring_look(Install *install, StepState *ret_state) {
                 install_note(install, "take the key from %s", options->key_file);
         else
                 install_note(install, "fetch %s", options->key_url);
-        install_note(install, "write %s, when its fingerprint is %s", PATH_KEYRING, options->key_fingerprint);
+        install_note(install, "when its fingerprint is %s", options->key_fingerprint);
+        install_note(install, "write %s", PATH_KEYRING);
         if (present[0])
                 install_note(install, "in place of key %s", present);
         return 0;

@@ -15,14 +15,16 @@
 static const Step *const gvisor_steps[] = {&step_preflight, &step_keyring, &step_source, &step_runsc,
                                            &step_register,  &step_docker,  &step_verify, NULL};
 
-/* What gVisor's repository needs is left out where runsc comes from elsewhere. */
+/* What gVisor's repository needs is left out where runsc comes from elsewhere; a folder (--offline) has its key. */
 static void choose_steps(const Options *options, const Step *ret_steps[]) {
         size_t n = 0;
 
         for (size_t i = 0; gvisor_steps[i]; i++) {
-                bool of_repository = gvisor_steps[i] == &step_keyring || gvisor_steps[i] == &step_source;
+                bool is_source = gvisor_steps[i] == &step_source,
+                     of_gvisor = is_source || gvisor_steps[i] == &step_keyring;
 
-                if (of_repository && (options->source != SOURCE_GVISOR || options->offline) && !options->uninstall)
+                if (!options->uninstall &&
+                    ((of_gvisor && options->source != SOURCE_GVISOR) || (is_source && options->offline)))
                         continue;
                 ret_steps[n++] = gvisor_steps[i];
                 if (gvisor_steps[i] == &step_preflight && options->with_docker)
