@@ -38,6 +38,29 @@ void screen_clear(Screen *screen) {
         (void) fflush(out_of(screen));
 }
 
+/* On a terminal, what is longer than a line goes on below itself, broken between words. */
+static void print_indented(const Screen *screen, const char *label, const char *text) {
+        size_t room = screen->terminal ? (size_t) columns(screen) - LABEL_WIDTH - 3 : SIZE_MAX;
+
+        for (;;) {
+                size_t n = strlen(text);
+
+                if (n > room) {
+                        n = room;
+                        while (n > 0 && text[n] != ' ')
+                                n--;
+                        if (n == 0) /* one long word */
+                                n = strcspn(text, " ");
+                }
+                (void) fprintf(out_of(screen), "  %-*s %.*s\n", LABEL_WIDTH, label ? label : "", (int) n, text);
+                text += n;
+                text += strspn(text, " ");
+                if (text[0] == '\0')
+                        return;
+                label = NULL;
+        }
+}
+
 static void print_line(Screen *screen, const char *label, bool indented, const char *format, va_list arguments)
         PRINTF_LIKE(4, 0);
 
@@ -50,8 +73,9 @@ static void print_line(Screen *screen, const char *label, bool indented, const c
                 return;
         }
         if (indented)
-                (void) fprintf(out_of(screen), "  %-*s ", LABEL_WIDTH, label ? label : "");
-        (void) fprintf(out_of(screen), "%s\n", text);
+                print_indented(screen, label, text);
+        else
+                (void) fprintf(out_of(screen), "%s\n", text);
         (void) fflush(out_of(screen));
 }
 
