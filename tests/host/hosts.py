@@ -9,6 +9,7 @@ too, and are removed at the end.
 """
 
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ import re
 import signal
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 import unittest
@@ -37,17 +39,18 @@ JOIN = ["bash", "-euc", 'while [[ $1 != -- ]]; do echo 0 >"$1"; shift; done; shi
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "--",
               "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
-# $0 is the tree, the rest are arguments of nspawn's. overlay2 does not work on an overlay, so Docker gets a tmpfs.
+# $0 is the tree, the rest are arguments of nspawn's; stdin is a tar of files to add. overlay2 does not work on an overlay, so Docker gets a tmpfs.
 # The filter lets runc make its session keyring. Neither the modules nor the clock of the build host are for a test.
 BOOT = ["bash", "-euc", """
 mount -t tmpfs -o mode=0755 tmpfs /run
 mkdir -p /run/systemd/nspawn /run/tree /run/upper /run/work /run/root
 mount --bind "$0" /run/tree
 mount -t overlay -o lowerdir=/run/tree,upperdir=/run/upper,workdir=/run/work overlay /run/root
+tar -x -C /run/root
 exec systemd-nspawn --quiet --boot --directory=/run/root --machine=host --register=no --keep-unit --notify-ready=yes \\
         --private-network --resolv-conf=off --timezone=off --link-journal=no --tmpfs=/var/lib/docker:mode=0710 \\
         --capability=all --drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME --system-call-filter='@keyring bpf' \\
-        --console=pipe "$@"
+        --console=pipe "$@" </dev/null
 """]
 
 # What would run on its own, at a time that nobody knows, and take apt's lock or change files.
@@ -132,12 +135,13 @@ class Host:
         self._process = None
         self._cgroups = []
         self._running = []
+        self._attached = []
 
     # --- its life ---
 
-    def boot(self, degraded=False, seconds=120):
-        """Boots it and waits until systemd has started all that it is to start. A unit that failed is our failure,
-        unless the host may be degraded."""
+    def boot(self, files=None, degraded=False, seconds=120):
+        """Boots it and waits until systemd has started all that it is to start. `files` (path → content) are there
+        when it does. A unit that failed is our failure, unless the host may be degraded."""
         _open.append(self)
         LOGS.mkdir(parents=True, exist_ok=True)
         self._make_cgroups()
@@ -147,7 +151,9 @@ class Host:
             ready.bind(f"\0{address}")
             command = [*JOIN, *self._cgroup_files(), "--", *NAMESPACES, *BOOT, str(self.tree), *self._boot_arguments()]
             self._process = subprocess.Popen(command, env={**os.environ, "NOTIFY_SOCKET": f"@{address}"},
-                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                                             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
+            with self._process.stdin as stdin, contextlib.suppress(BrokenPipeError):
+                stdin.write(archive(files or {}))
             self._wait_ready(ready, time.monotonic() + seconds)
         self.leader = self._find_leader()
         state = self.run(["systemctl", "is-system-running", "--wait"], timeout=seconds).stdout.strip()
@@ -175,6 +181,9 @@ class Host:
         """Ends all of it, however it stands: what is left after a power-off, or the host with its plug pulled."""
         if self not in _open:
             return
+        for thing in self._attached:
+            thing.close()
+        self._attached = []
         if self._process:
             self._process.kill()  # what it holds together dies with it
             self._process.wait()
@@ -183,6 +192,10 @@ class Host:
         self.leader = None
         self._remove_cgroups()
         _open.remove(self)
+
+    def attach(self, thing):
+        """Has it closed when the host is."""
+        self._attached.append(thing)
 
     def _boot_arguments(self):
         arguments = [f"systemd.mask={unit}" for unit in MASKED]
@@ -304,10 +317,10 @@ class HostTestCase(unittest.TestCase):
     variant = "bare"
     host = None
 
-    def boot(self, variant=None):
+    def boot(self, variant=None, files=None):
         self.host = Host(self.suite, variant or self.variant, self.id().rpartition(".")[2])
         self.addCleanup(self.host.close)
-        return self.host.boot()
+        return self.host.boot(files)
 
     def log_tail(self):
         return self.host.log_tail() if self.host else ""
@@ -317,6 +330,18 @@ def close_all():
     """Ends every host that is open. The runner's last word."""
     for host in list(_open):
         host.close()
+
+
+def archive(files):
+    """A tar of them."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for path, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            facts = tarfile.TarInfo(path.lstrip("/"))
+            facts.size, facts.mtime = len(data), int(time.time())
+            tar.addfile(facts, io.BytesIO(data))
+    return made.getvalue()
 
 
 # --- processes and cgroups of the build host ---

@@ -20,7 +20,7 @@ from cache import CACHE, call, made_once, remove
 from places import ROOT
 import keys
 
-COMMON = ["systemd-sysv", "dbus", "ca-certificates"]
+COMMON = ["systemd-sysv", "dbus", "ca-certificates", "procps"]  # docker.service needs the last one's kill to reload
 TOOLS = ["gcc", "libc6-dev", "make", "pkg-config", "libsystemd-dev", "libcurl4-gnutls-dev", "libconfig-dev",
          "libcjson-dev", "libmicrohttpd-dev", "libgnutls28-dev"]
 SERVED = ["curl", "gpg", "runsc"]  # with Docker and all that these depend on

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serves sites (repository.py) to one host, over HTTP and HTTPS on the loopback of its network namespace, under the
+names that the sites have in the world. So our programs are run with the addresses that they have by default.
+
+The server is threads of ours. Only its listening sockets were made inside the host's network, and there they stay.
+"""
+
+import collections
+import ctypes
+import http.server
+import os
+import socket
+import ssl
+import sys
+import threading
+import urllib.parse
+
+from repository import PAGE
+import keys
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+class Server:
+    """`certificate` is server, or stranger for one that the host has no reason to trust. It ends with its host."""
+
+    def __init__(self, host, *sites, certificate="server"):
+        self.sites = sites
+        self.requests = collections.Counter()  # by address
+        self.ending = threading.Event()
+        self.failures = []
+        self._answers = {}
+        self._servers = []
+        host.attach(self)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(keys.tls() / f"{certificate}.pem")
+        plain, secret = listeners(host.leader, (80, 443))
+        self._serve("http", plain)
+        # The handshake is left to the connection's own thread, or one slow client would hold up all.
+        self._serve("https", tls.wrap_socket(secret, server_side=True, do_handshake_on_connect=False))
+        host.write_file("/etc/hosts", f"{host.read_file('/etc/hosts')}127.0.0.1 {' '.join(keys.NAMES)}\n")
+
+    def answer(self, address, behaviour):
+        """From now on what is asked for at this address gets this answer: one of the functions below, or None for the
+        ordinary one."""
+        self._answers[address] = behaviour
+
+    def count(self, part):
+        """How often addresses with this in them were asked for."""
+        return sum(times for address, times in self.requests.items() if part in address)
+
+    def close(self):
+        self.ending.set()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+        self._servers = []
+
+    def answer_to(self, address):
+        self.requests[address] += 1
+        return self._answers.get(address) or ordinary
+
+    def file_of(self, address):
+        """Where the file with this address is or would be."""
+        parts = urllib.parse.urlsplit(address)
+        path = os.path.normpath(urllib.parse.unquote(parts.path)).lstrip("/")
+        places = [site / parts.hostname / path for site in self.sites]
+        return str(next((place for place in places if place.is_file()), places[0] if places else "/nowhere"))
+
+    def _serve(self, scheme, listener):
+        handler = type("Handler", (Handler,), {"scheme": scheme, "owner": self})
+        server = HttpServer(listener, handler, self.failures)
+        self._servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+class HttpServer(http.server.ThreadingHTTPServer):
+    def __init__(self, listener, handler, failures):
+        super().__init__(listener.getsockname(), handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.failures = failures
+
+    def handle_error(self, request, client_address):
+        self.failures.append(repr(sys.exc_info()[1]))  # a client that left, most likely
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    scheme = owner = None
+
+    def do_GET(self):
+        self.owner.answer_to(self.address())(self)
+
+    do_HEAD = do_GET
+
+    def address(self):
+        return f"{self.scheme}://{self.headers.get('Host', 'localhost')}{self.path}"
+
+    def translate_path(self, path):
+        return self.owner.file_of(self.address())
+
+    def list_directory(self, path):
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+    def start(self, status, length, **headers):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": length}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def begin(self, after):
+        """The first bytes of the file, announced whole."""
+        with open(self.owner.file_of(self.address()), "rb") as file:
+            content = file.read()
+        self.start(200, len(content))
+        self.wfile.write(content[:after])
+        self.close_connection = True
+
+
+# --- answers ---
+
+
+def ordinary(handler):
+    http.server.SimpleHTTPRequestHandler.do_GET(handler)
+
+
+def error(status):
+    return lambda handler: handler.send_error(status)
+
+
+def page(handler):
+    """A web page, as a network gives that wants one to sign in first."""
+    handler.start(200, len(PAGE))
+    handler.wfile.write(PAGE)
+
+
+def redirect(address):
+    return lambda handler: handler.start(302, 0, Location=address)
+
+
+def cut(after):
+    """Breaks off after so many bytes of the file."""
+    return lambda handler: handler.begin(after)
+
+
+def stall(after):
+    """The same, but the connection stays, and nothing more comes."""
+    def answer(handler):
+        handler.begin(after)
+        handler.owner.ending.wait()
+    return answer
+
+
+def endless(handler):
+    """A web server's answer without an end."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.close_connection = True
+    while not handler.owner.ending.is_set():
+        handler.wfile.write(b"x" * 65536)
+
+
+# --- sockets in another network ---
+
+
+def listeners(leader, ports):
+    """Listening sockets in the network of a process. Namespaces belong to threads, so that a thread can go there."""
+    made = []
+
+    def make(network):
+        try:
+            if LIBC.setns(network, CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+            made.extend(socket.create_server(("127.0.0.1", port), backlog=64) for port in ports)
+        except OSError as failure:
+            made.append(failure)
+
+    network = os.open(f"/proc/{leader}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        thread = threading.Thread(target=make, args=(network,))
+        thread.start()
+        thread.join()
+    finally:
+        os.close(network)
+    if isinstance(made[-1], OSError):
+        raise made[-1]
+    return made
