@@ -19,7 +19,7 @@ def made_once(name, make):
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         new = CACHE / f"{name}.new"
-        lock = os.open(CACHE / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(CACHE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not folder.exists():

@@ -5,7 +5,7 @@ the journal are the real ones.
 A host is a systemd-nspawn in namespaces that are made for it: on a tmpfs that nobody else sees lies an overlay whose
 lower layer is a cached tree, so that nothing can stay mounted and nothing is written to a tree. `unshare` is PID 1's
 parent there and dies with us, and everything in it dies with unshare, even if we are killed. Its cgroups are its own,
-too, and are removed at the end.
+too, and are removed at the end. Hosts and commands are started from the runner's main thread, whose end ends them.
 """
 
 import contextlib
@@ -185,13 +185,23 @@ class Host:
             thing.close()
         self._attached = []
         if self._process:
-            self._process.kill()  # what it holds together dies with it
-            self._process.wait()
+            self._end_processes()
         for command in self._running:
             command.end()
         self.leader = None
         self._remove_cgroups()
         _open.remove(self)
+
+    def _end_processes(self):
+        """The child of unshare is PID 1 of all that we have started, so all of it ends with that, and unshare then."""
+        for pid in children(self._process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def attach(self, thing):
         """Has it closed when the host is."""
@@ -255,10 +265,13 @@ class Host:
                               stderr=subprocess.PIPE, text=isinstance(input, str)) as process:
             try:
                 stdout, stderr = process.communicate(input, timeout)
-            except BaseException:
+            except BaseException as error:
                 for pid in [*children(process.pid), process.pid]:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    said = (error.stdout or b"") + (error.stderr or b"")
+                    raise AssertionError(f"{command!r} runs for more than {timeout} s:\n{said!r}") from None
                 raise
         return Done(command, process.returncode, stdout, stderr)
 

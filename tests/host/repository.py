@@ -5,6 +5,7 @@ tests' own. A *site* is a folder with one folder for each host name.
     gvisor    laid out as gVisor's: https://gvisor.dev/archive.key and https://storage.googleapis.com/gvisor/releases
               with the suites release, nightly and one of a date. The runsc in it is Debian's, packed again with
               version numbers like gVisor's: otherwise apt could not tell the two apart.
+              A mirror, http://mirror.test, has the same as /archive.key and /gvisor/releases.
     debian    what a host needs from Debian, in place of Debian's mirrors: http://localhost/debian, with runsc, too
 
 A site of gVisor's can have a fault:
@@ -43,6 +44,9 @@ def gvisor(suite, fault=None):
     (site / "gvisor.dev" / "archive.key").write_bytes(key())
     for channel, versions in CHANNELS.items():
         fill(site / RELEASES, channel, [runsc(suite, version) for version in versions], "gvisor", fault)
+    (site / "mirror.test").mkdir()
+    (site / "mirror.test" / "archive.key").symlink_to("../gvisor.dev/archive.key")
+    (site / "mirror.test" / "gvisor").symlink_to("../storage.googleapis.com/gvisor")
     return site
 
 

@@ -2,6 +2,8 @@
 """Serves sites (repository.py) to one host, over HTTP and HTTPS on the loopback of its network namespace, under the
 names that the sites have in the world. So our programs are run with the addresses that they have by default.
 
+Or it is a proxy, without which the names lead nowhere.
+
 The server is threads of ours. Only its listening sockets were made inside the host's network, and there they stay.
 """
 
@@ -22,23 +24,31 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
-class Server:
-    """`certificate` is server, or stranger for one that the host has no reason to trust. It ends with its host."""
+PROXY = "http://127.0.0.1:3128"
 
-    def __init__(self, host, *sites, certificate="server"):
+
+class Server:
+    """`certificate` is server, or stranger for one that the host has no reason to trust. With `proxy` the sites can be
+    had through PROXY alone. It ends with its host."""
+
+    def __init__(self, host, *sites, certificate="server", proxy=False):
         self.sites = sites
         self.requests = collections.Counter()  # by address
+        self.proxied = collections.Counter()  # by what the proxy was asked for: an address, or a name and port
         self.ending = threading.Event()
         self.failures = []
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(keys.tls() / f"{certificate}.pem")
         self._answers = {}
         self._servers = []
         host.attach(self)
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(keys.tls() / f"{certificate}.pem")
-        plain, secret = listeners(host.leader, (80, 443))
+        if proxy:
+            self._serve("http", *listeners(host.leader, 3128))
+            return
+        plain, secret = listeners(host.leader, 80, 443)
         self._serve("http", plain)
         # The handshake is left to the connection's own thread, or one slow client would hold up all.
-        self._serve("https", tls.wrap_socket(secret, server_side=True, do_handshake_on_connect=False))
+        self._serve("https", self.tls.wrap_socket(secret, server_side=True, do_handshake_on_connect=False))
         host.write_file("/etc/hosts", f"{host.read_file('/etc/hosts')}127.0.0.1 {' '.join(keys.NAMES)}\n")
 
     def answer(self, address, behaviour):
@@ -68,9 +78,11 @@ class Server:
         places = [site / parts.hostname / path for site in self.sites]
         return str(next((place for place in places if place.is_file()), places[0] if places else "/nowhere"))
 
+    def handler(self, scheme):
+        return type("Handler", (Handler,), {"scheme": scheme, "owner": self})
+
     def _serve(self, scheme, listener):
-        handler = type("Handler", (Handler,), {"scheme": scheme, "owner": self})
-        server = HttpServer(listener, handler, self.failures)
+        server = HttpServer(listener, self.handler(scheme), self.failures)
         self._servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -91,15 +103,28 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     scheme = owner = None
 
     def do_GET(self):
-        self.owner.answer_to(self.address())(self)
+        self.asked = self.address()
+        self.owner.answer_to(self.asked)(self)
 
     do_HEAD = do_GET
 
+    def do_CONNECT(self):
+        """A tunnel that ends here: we have the certificate of whom it was to lead to."""
+        self.owner.proxied[self.path] += 1
+        self.send_response(200)
+        self.end_headers()
+        self.owner.handler("https")(self.owner.tls.wrap_socket(self.connection, server_side=True), self.client_address,
+                                    self.server)
+        self.close_connection = True
+
     def address(self):
+        if self.path.startswith("http://"):
+            self.owner.proxied[self.path] += 1
+            return self.path
         return f"{self.scheme}://{self.headers.get('Host', 'localhost')}{self.path}"
 
     def translate_path(self, path):
-        return self.owner.file_of(self.address())
+        return self.owner.file_of(self.asked)
 
     def list_directory(self, path):
         self.send_error(404)
@@ -115,7 +140,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def begin(self, after):
         """The first bytes of the file, announced whole."""
-        with open(self.owner.file_of(self.address()), "rb") as file:
+        with open(self.owner.file_of(self.asked), "rb") as file:
             content = file.read()
         self.start(200, len(content))
         self.wfile.write(content[:after])
@@ -168,7 +193,7 @@ def endless(handler):
 # --- sockets in another network ---
 
 
-def listeners(leader, ports):
+def listeners(leader, *ports):
     """Listening sockets in the network of a process. Namespaces belong to threads, so that a thread can go there."""
     made = []
 
