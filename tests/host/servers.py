@@ -8,6 +8,7 @@ The server is threads of ours. Only its listening sockets were made inside the h
 """
 
 import collections
+import contextlib
 import ctypes
 import http.server
 import os
@@ -101,6 +102,7 @@ class HttpServer(http.server.ThreadingHTTPServer):
 class Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     scheme = owner = None
+    broken_off = False
 
     def do_GET(self):
         self.asked = self.address()
@@ -113,9 +115,9 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.owner.proxied[self.path] += 1
         self.send_response(200)
         self.end_headers()
-        self.owner.handler("https")(self.owner.tls.wrap_socket(self.connection, server_side=True), self.client_address,
-                                    self.server)
         self.close_connection = True
+        with self.owner.tls.wrap_socket(self.connection, server_side=True) as tunnel:
+            self.owner.handler("https")(tunnel, self.client_address, self.server)
 
     def address(self):
         if self.path.startswith("http://"):
@@ -129,29 +131,41 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def list_directory(self, path):
         self.send_error(404)
 
+    def send_error(self, code, message=None, explain=None):
+        """Without an end to the connection, as most servers do it."""
+        self.give(code, f"{code} {message or ''}\n".encode())
+
+    def finish(self):
+        super().finish()
+        if isinstance(self.connection, ssl.SSLSocket) and not self.broken_off:
+            self.connection.settimeout(1)
+            with contextlib.suppress(OSError, ValueError):
+                self.connection.unwrap()  # TLS wants the end to be told
+
     def log_message(self, *_):
         pass
 
-    def start(self, status, length, **headers):
+    def give(self, status, content, after=None, **headers):
+        """The content, or only its first bytes, announced whole."""
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": length}.items():
+        for name, value in {**headers, "Content-Length": len(content)}.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content[:after])
 
     def begin(self, after):
-        """The first bytes of the file, announced whole."""
+        """The first bytes of the file, and then the connection breaks off."""
         with open(self.owner.file_of(self.asked), "rb") as file:
-            content = file.read()
-        self.start(200, len(content))
-        self.wfile.write(content[:after])
-        self.close_connection = True
+            self.give(200, file.read(), after)
+        self.close_connection = self.broken_off = True
 
 
 # --- answers ---
 
 
 def ordinary(handler):
-    http.server.SimpleHTTPRequestHandler.do_GET(handler)
+    getattr(super(Handler, handler), f"do_{handler.command}")()
 
 
 def error(status):
@@ -160,12 +174,11 @@ def error(status):
 
 def page(handler):
     """A web page, as a network gives that wants one to sign in first."""
-    handler.start(200, len(PAGE))
-    handler.wfile.write(PAGE)
+    handler.give(200, PAGE)
 
 
 def redirect(address):
-    return lambda handler: handler.start(302, 0, Location=address)
+    return lambda handler: handler.give(302, b"", Location=address)
 
 
 def cut(after):
