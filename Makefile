@@ -57,14 +57,15 @@ objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
 goals := $(or $(MAKECMDGOALS),all)
 for = $(if $(filter $(1),$(goals)),$(2))
 deps := build $(call for,run up check check-integration bench lint,run) \
-	$(call for,check check-unit check-integration bench lint,test) $(call for,check check-fuzz fuzz lint,fuzz) \
-	$(call for,check check-integration bench,bench) $(call for,lint,lint)
+	$(call for,check check-unit check-integration check-host bench lint,test) $(call for,check-host,host) \
+	$(call for,check check-fuzz fuzz lint,fuzz) $(call for,check check-integration bench,bench) \
+	$(call for,lint,lint)
 installing := $(filter run up check check-% fuzz bench lint,$(goals))
 
 # ---- Targets
 
-.PHONY: all help build deps run up down check check-unit check-fuzz check-integration fuzz asan bench lint install \
-	uninstall clean distclean
+.PHONY: all help build deps run up down check check-unit check-fuzz check-integration check-host fuzz asan bench lint \
+	install uninstall clean distclean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -93,6 +94,9 @@ check-fuzz: $(fuzzers) ## the fuzzers alone, FUZZ_SECONDS (15) each
 
 check-integration: all ## the integration tests alone, with a real Docker, gVisor and Deno of their own
 	@BUILD=$(B) tests/dev/check integration
+
+check-host: deps ## tests on booted Debian hosts with systemd, apt and Docker of their own, as root
+	@BUILD=$(B) tests/dev/check host
 
 fuzz: ## the fuzzers for longer: make fuzz SECONDS=600
 	@$(MAKE) check-fuzz FUZZ_SECONDS=$(or $(SECONDS),600)

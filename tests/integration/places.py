@@ -27,7 +27,7 @@ def guides(name):
 
 @functools.lru_cache(maxsize=None)
 def is_sanitized():
-    return b"__asan_init" in AGENT.read_bytes()
+    return AGENT.exists() and b"__asan_init" in AGENT.read_bytes()
 
 
 def patience(seconds):
