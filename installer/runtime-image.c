@@ -417,16 +417,18 @@ static int make(Making *making) {
 /* ---- what people and programs are told ---- */
 
 static void tell_recipe(Making *making) {
+        CLEANUP_FREE char *libraries = making->libraries == 0 ? strdup("static")
+                                                              : text_format("with %zu libraries", making->libraries);
         Screen *screen = making->screen;
 
         screen_line(screen, "guest", "tee-guest %s (%s)", making->parts.guest_version, making->parts.guest);
         if (!making->program_name)
-                screen_line(screen, "runtime", "deno would be read out of %s", making->base);
+                screen_line(screen, "runtime", "%s would come from %s", making->runtime, making->base);
         else if (is_from_base(making))
                 screen_line(screen, "runtime", "%s from %s", making->runtime, making->base);
         else
-                screen_line(screen, "runtime", "%s %s (%s), with %zu libraries", making->runtime, making->version,
-                            making->program_name, making->libraries);
+                screen_line(screen, "runtime", "%s %s (%s), %s", making->runtime, making->version,
+                            making->program_name, libraries ? libraries : "");
 }
 
 static int make_result(const Making *making, const char *state, cJSON **ret_result) {
