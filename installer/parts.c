@@ -4,7 +4,7 @@
  * guest/adapters/. A guest from elsewhere (--guest) may have its company beside it as well. */
 
 #include "parts.h"
-#include "program.h"
+#include "executable.h"
 #include "text.h"
 
 #include <errno.h>
@@ -77,14 +77,14 @@ int parts_init(Parts *parts, Loop *loop, const char *given, Trouble *trouble) {
         if (r < 0)
                 return trouble_set(trouble, r, remedy, "tee-guest is not where it is installed, nor where it is built");
 
-        Program program = {.name = parts->guest, .path = parts->guest};
+        Executable program = {.name = parts->guest, .path = parts->guest};
         bool is_dynamic = false;
 
-        r = program_check(&program, &is_dynamic, trouble);
+        r = executable_check(&program, &is_dynamic, trouble);
         if (r >= 0 && is_dynamic)
                 r = trouble_set(trouble, -ENOEXEC, NULL, "%s is not static, so it is no tee-guest", parts->guest);
         if (r >= 0)
-                r = program_version(loop, &program, "--version", trouble, &parts->guest_version);
+                r = executable_version(loop, &program, "--version", trouble, &parts->guest_version);
         if (r >= 0 && (!*parts->guest_version || strpbrk(parts->guest_version, " \t")))
                 r = trouble_set(trouble, -ENOEXEC, NULL, "%s is no tee-guest: its version is '%s'", parts->guest,
                                 parts->guest_version);

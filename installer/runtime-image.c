@@ -16,8 +16,8 @@
 #include "runtime-image.h"
 #include "base-image.h"
 #include "engine-images.h"
+#include "executable.h"
 #include "parts.h"
-#include "program.h"
 #include "recipe.h"
 #include "text.h"
 #include "version.h"
@@ -125,7 +125,7 @@ static int on_library(const char *path, void *userdata) {
 }
 
 /* "deno 2.9.5 (stable, …)" → "2.9.5" */
-static int take_version(Making *making, const Program *program, const char *line, const char *first_word) {
+static int take_version(Making *making, const Executable *program, const char *line, const char *first_word) {
         size_t skip = strlen(first_word), size;
 
         if (strncmp(line, first_word, skip) != 0 || line[skip] != ' ')
@@ -153,8 +153,8 @@ static int find_deno(Making *making) {
 
         making->base = making->options->base_image;
         if (!making->base) {
-                r = program_find("deno", making->options->deno, "--deno",
-                                 making->options->deno ? making->trouble : &none, &making->program_path);
+                r = executable_find("deno", making->options->deno, "--deno",
+                                    making->options->deno ? making->trouble : &none, &making->program_path);
                 trouble_deinit(&none);
                 if (r >= 0 && !(making->program_name = strdup(making->program_path)))
                         r = -ENOMEM;
@@ -194,17 +194,17 @@ static int add_deno(Making *making) {
         if (r < 0 || !making->program_path) /* a dry run that would read it out of an image */
                 return r;
 
-        Program program = {.name = making->program_name, .path = making->program_path};
+        Executable program = {.name = making->program_name, .path = making->program_path};
 
-        r = program_check(&program, &is_dynamic, making->trouble);
+        r = executable_check(&program, &is_dynamic, making->trouble);
         if (r >= 0)
-                r = program_version(making->engine->loop, &program, "--version", making->trouble, &line);
+                r = executable_version(making->engine->loop, &program, "--version", making->trouble, &line);
         if (r >= 0)
                 r = take_version(making, &program, line, "deno");
         if (r >= 0)
                 r = add_file(making, 0755, program.path, "/usr/bin/deno");
         if (r >= 0 && is_dynamic)
-                r = program_libraries(making->engine->loop, &program, on_library, making, making->trouble);
+                r = executable_libraries(making->engine->loop, &program, on_library, making, making->trouble);
         return r < 0 ? r : add_deno_settings(making);
 }
 
@@ -220,7 +220,8 @@ static int add_applet(const char *line, void *userdata) {
 static int add_sh(Making *making) {
         CLEANUP_FREE char *line = NULL;
         bool is_dynamic = false;
-        int r = program_find("busybox", making->options->busybox, "--busybox", making->trouble, &making->program_path);
+        int r = executable_find("busybox", making->options->busybox, "--busybox", making->trouble,
+                                &making->program_path);
 
         if (r < 0)
                 return r;
@@ -228,20 +229,20 @@ static int add_sh(Making *making) {
         if (!making->program_name)
                 return -ENOMEM;
 
-        Program program = {.name = making->program_name, .path = making->program_path};
+        Executable program = {.name = making->program_name, .path = making->program_path};
 
-        r = program_check(&program, &is_dynamic, making->trouble);
+        r = executable_check(&program, &is_dynamic, making->trouble);
         if (r >= 0 && is_dynamic)
                 r = trouble_set(making->trouble, -ENOEXEC, "apt-get install busybox-static", "%s is not static",
                                 program.name);
         if (r >= 0)
-                r = program_version(making->engine->loop, &program, NULL, making->trouble, &line);
+                r = executable_version(making->engine->loop, &program, NULL, making->trouble, &line);
         if (r >= 0)
                 r = take_version(making, &program, line, "BusyBox");
         if (r >= 0)
                 r = add_file(making, 0755, program.path, "/bin/busybox");
         if (r >= 0)
-                r = program_lines(making->engine->loop, &program, "--list", add_applet, making, making->trouble);
+                r = executable_lines(making->engine->loop, &program, "--list", add_applet, making, making->trouble);
         return r < 0 ? r : recipe_add_root(&making->recipe, NULL);
 }
 
@@ -417,8 +418,8 @@ static int make(Making *making) {
 /* ---- what people and programs are told ---- */
 
 static void tell_recipe(Making *making) {
-        CLEANUP_FREE char *libraries = making->libraries == 0 ? strdup("static")
-                                                              : text_format("with %zu libraries", making->libraries);
+        CLEANUP_FREE char *libraries =
+                making->libraries == 0 ? strdup("static") : text_format("with %zu libraries", making->libraries);
         Screen *screen = making->screen;
 
         screen_line(screen, "guest", "tee-guest %s (%s)", making->parts.guest_version, making->parts.guest);
@@ -427,8 +428,8 @@ static void tell_recipe(Making *making) {
         else if (is_from_base(making))
                 screen_line(screen, "runtime", "%s from %s", making->runtime, making->base);
         else
-                screen_line(screen, "runtime", "%s %s (%s), %s", making->runtime, making->version,
-                            making->program_name, libraries ? libraries : "");
+                screen_line(screen, "runtime", "%s %s (%s), %s", making->runtime, making->version, making->program_name,
+                            libraries ? libraries : "");
 }
 
 static int make_result(const Making *making, const char *state, cJSON **ret_result) {

@@ -5,7 +5,7 @@
  * before: the program was named by root on the command line, or comes from the image that root named, and it is
  * about to become what every sandbox of the host runs. */
 
-#include "program.h"
+#include "executable.h"
 #include "process.h"
 #include "text.h"
 
@@ -38,7 +38,7 @@ static int find_on_path(const char *name, char **ret_path) {
         return -ENOENT;
 }
 
-int program_find(const char *name, const char *given, const char *option, Trouble *trouble, char **ret_path) {
+int executable_find(const char *name, const char *given, const char *option, Trouble *trouble, char **ret_path) {
         CLEANUP_FREE char *remedy = text_format("give its path with %s PATH", option);
         const char *wanted = given ? given : name;
         CLEANUP_FREE char *path = NULL;
@@ -107,7 +107,7 @@ static bool has_loader(int fd, const Elf64_Ehdr *header) {
         return false;
 }
 
-int program_check(const Program *program, bool *ret_dynamic, Trouble *trouble) {
+int executable_check(const Executable *program, bool *ret_dynamic, Trouble *trouble) {
         CLEANUP_FD int fd = open(program->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
                        own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
         Elf64_Ehdr header, ours;
@@ -144,7 +144,7 @@ static const char *first_line(Buffer *output) {
         return text;
 }
 
-static int run(Loop *loop, const Program *program, const char *argument, Buffer *output, Trouble *trouble) {
+static int run(Loop *loop, const Executable *program, const char *argument, Buffer *output, Trouble *trouble) {
         const char *const argv[] = {program->path, argument, NULL}, *const added[] = {"NO_COLOR=1", NULL};
         Process process = {.argv = argv, .added = added, .most_usec = RUN_USEC};
         int r = process_run(loop, &process, output);
@@ -161,7 +161,7 @@ static int run(Loop *loop, const Program *program, const char *argument, Buffer 
                            first_line(output));
 }
 
-int program_version(Loop *loop, const Program *program, const char *argument, Trouble *trouble, char **ret_line) {
+int executable_version(Loop *loop, const Executable *program, const char *argument, Trouble *trouble, char **ret_line) {
         CLEANUP_BUFFER Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
         int r = run(loop, program, argument, &output, trouble);
 
@@ -171,8 +171,8 @@ int program_version(Loop *loop, const Program *program, const char *argument, Tr
         return *ret_line ? 0 : -ENOMEM;
 }
 
-int program_lines(Loop *loop, const Program *program, const char *argument, ProgramLine line, void *userdata,
-                  Trouble *trouble) {
+int executable_lines(Loop *loop, const Executable *program, const char *argument, ExecutableLine line, void *userdata,
+                     Trouble *trouble) {
         CLEANUP_BUFFER Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
         int r = run(loop, program, argument, &output, trouble);
 
@@ -191,7 +191,7 @@ int program_lines(Loop *loop, const Program *program, const char *argument, Prog
 
 /* One line of ldd's: "libm.so.6 => /lib/libm.so.6 (0x…)", "/lib64/ld-linux.so.2 (0x…)", "linux-vdso.so.1 (0x…)", or
  * "libx.so => not found". */
-static int parse_line(const char *line, size_t size, ProgramLibrary library, void *userdata, char **ret_missing) {
+static int parse_line(const char *line, size_t size, ExecutableLibrary library, void *userdata, char **ret_missing) {
         static const char arrow[] = " => ", lost[] = "not found";
         const char *found = memmem(line, size, arrow, strlen(arrow)), *path = found ? found + strlen(arrow) : line;
         size_t left = size - (size_t) (path - line);
@@ -208,7 +208,7 @@ static int parse_line(const char *line, size_t size, ProgramLibrary library, voi
         return text ? library(text, userdata) : -ENOMEM;
 }
 
-int program_parse_libraries(const char *text, ProgramLibrary library, void *userdata, char **ret_missing) {
+int executable_parse_libraries(const char *text, ExecutableLibrary library, void *userdata, char **ret_missing) {
         int r = 0;
 
         while (r >= 0 && *text) {
@@ -221,7 +221,8 @@ int program_parse_libraries(const char *text, ProgramLibrary library, void *user
         return r;
 }
 
-int program_libraries(Loop *loop, const Program *program, ProgramLibrary library, void *userdata, Trouble *trouble) {
+int executable_libraries(Loop *loop, const Executable *program, ExecutableLibrary library, void *userdata,
+                         Trouble *trouble) {
         /* What the caller's environment adds to the loader's search is not there in a sandbox. */
         const char *const argv[] = {"ldd", program->path, NULL};
         const char *const added[] = {"LC_ALL=C", "LD_LIBRARY_PATH=", "LD_PRELOAD=", NULL};
@@ -235,7 +236,7 @@ int program_libraries(Loop *loop, const Program *program, ProgramLibrary library
         if (r != 0)
                 return trouble_set(trouble, r < 0 ? r : -ENOEXEC, NULL, "ldd cannot tell what %s needs: %s",
                                    program->name, r < 0 ? strerror(-r) : first_line(&output));
-        r = output.size > 0 ? program_parse_libraries((const char *) output.data, library, userdata, &missing) : 0;
+        r = output.size > 0 ? executable_parse_libraries((const char *) output.data, library, userdata, &missing) : 0;
         if (r == -ENOENT && missing)
                 return trouble_set(trouble, r, NULL, "%s needs %s, which is not on this machine", program->name,
                                    missing);
