@@ -464,7 +464,8 @@ static int carry_out(Making *making, const char **ret_state) {
         }
         tell_recipe(making);
         if (making->options->dry_run) {
-                screen_line(making->screen, "image", "%s would be %smade%s", making->image, making->old_id ? "re" : "",
+                screen_line(making->screen, "image", "%s would be made%s%s", making->image,
+                            making->old_id ? " again" : "",
                             making->recipe.digest[0] ? "" : ", unless it is up to date");
                 *ret_state = "would_be_made";
                 return 0;
