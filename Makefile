@@ -48,7 +48,7 @@ client := $(filter-out client/tee-%.c,$(wildcard client/*.c))
 guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
 installer := $(filter-out installer/main.c,$(wildcard installer/*.c))
 unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
-programs := $(addprefix $(B)/,tee-agent tee-run tee-bench tee-install tee-guest keep-memory.so)
+programs := $(addprefix $(B)/,tee-agent tee-install tee-run tee-bench tee-guest keep-memory.so)
 unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
@@ -112,7 +112,7 @@ lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
 
 install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.conf that is there
 	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run $(B)/tee-bench
-	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent installer/tee-install
+	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent $(B)/tee-install
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest $(B)/keep-memory.so
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.ts
 	install -d $(DESTDIR)$(libdir)/systemd/system

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* tee-install: from a bare host to a proven sandbox. installer/plan.c carries out the steps; each has a file. */
+/* tee-install: from a bare host to a proven sandbox, and the images that sandboxes are made from. plan.c carries out
+ * the steps of the first; runtime-image.c makes the second. */
 
 #include "apt.h"
 #include "log.h"
 #include "plan.h"
 #include "record.h"
+#include "runtime-image.h"
+#include "runtime-list.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+
+#define EXIT_UNFIT 10
+#define EXIT_IMAGE 18
+
+/* ---- --with-gvisor, --uninstall ---- */
 
 static const Step *const gvisor_steps[] = {&step_preflight, &step_keyring, &step_source, &step_runsc,
                                            &step_register,  &step_docker,  &step_verify, NULL};
@@ -32,6 +40,53 @@ static void choose_steps(const Options *options, const Step *ret_steps[]) {
         }
         ret_steps[n] = NULL;
 }
+
+static int run_steps(Install *install) {
+        const Step *steps[ARRAY_SIZE(gvisor_steps) + 1];
+
+        choose_steps(install->options, steps);
+        return install->options->uninstall ? plan_uninstall(install, steps) : plan_run(install, steps);
+}
+
+/* ---- --with-runtime, --list-runtimes, --remove-runtime ---- */
+
+static int print_json(const Options *options, const cJSON *result) {
+        CLEANUP_JSON_TEXT char *text = NULL;
+
+        if (!options->json)
+                return 0;
+        text = cJSON_Print(result);
+        return text && puts(text) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
+}
+
+static int run_runtimes(Install *install) {
+        const Options *options = install->options;
+        const Trouble *trouble = &install->trouble;
+        RuntimeImages images = {.options = options, .engine = &install->engine, .screen = &install->screen};
+        CLEANUP_JSON cJSON *result = NULL;
+        int r = options->list_runtimes    ? runtime_list_show(&images, &result)
+                : options->remove_runtime ? runtime_list_remove(&images, &result)
+                                          : runtime_image_make(&images, &result);
+
+        screen_clear(&install->screen);
+        if (r >= 0)
+                r = print_json(options, result);
+        if (r >= 0)
+                return EXIT_SUCCESS;
+        (void) fprintf(stderr, "tee-install: %s\n",
+                       r == -EINTR        ? "interrupted"
+                       : trouble->message ? trouble->message
+                                          : strerror(-r));
+        if (r == -EINTR)
+                return PLAN_EXIT_INTERRUPTED;
+        if (trouble->remedy)
+                (void) fprintf(stderr, "what helps: %s\n", trouble->remedy);
+        if (r == -EINVAL)
+                return EX_USAGE;
+        return docker_api_version(install->engine.docker) ? EXIT_IMAGE : EXIT_UNFIT;
+}
+
+/* ---- the whole ---- */
 
 static int set_up(Install *install, const Options *options) {
         int r;
@@ -60,10 +115,12 @@ static void tear_down(Install *install) {
 
 static int run(Install *install) {
         const Options *options = install->options;
-        const Step *steps[ARRAY_SIZE(gvisor_steps) + 1];
+        bool of_gvisor = options->with_gvisor || options->uninstall;
+        int status = of_gvisor ? run_steps(install) : EXIT_SUCCESS;
 
-        choose_steps(options, steps);
-        return options->uninstall ? plan_uninstall(install, steps) : plan_run(install, steps);
+        if (status != EXIT_SUCCESS || options->uninstall || (of_gvisor && !options->with_runtime))
+                return status;
+        return run_runtimes(install);
 }
 
 int main(int argc, char *argv[]) {

@@ -5,12 +5,12 @@
 
 #include "engine-images.h"
 #include "install.h"
+#include "parts.h"
 #include "sandbox.h"
 #include "tar.h"
 #include "version.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-id128.h>
@@ -43,29 +43,6 @@ static int fault(Probe *probe, int error, const char *remedy, const char *messag
 
 /* ---- the image ---- */
 
-/* Beside this program as installed, or as built. */
-static char *find_guest(const Install *install) {
-        static const char *const places[] = {"/../lib/tee/tee-guest", "/tee-guest"};
-        char self[PATH_MAX];
-        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        char *slash;
-
-        if (install->options->guest)
-                return strdup(install->options->guest);
-        self[n > 0 ? n : 0] = '\0';
-        slash = strrchr(self, '/');
-        if (!slash)
-                return NULL;
-        *slash = '\0';
-        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-                CLEANUP_FREE char *path = text_format("%s%s", self, places[i]);
-
-                if (path && access(path, R_OK) == 0)
-                        return TAKE_PTR(path);
-        }
-        return NULL;
-}
-
 static int make_tree(Tar *tar, const char *guest) {
         static const char *const folders[] = {"/dev", "/etc", "/proc", "/sys", "/work"};
         int r = tar_add_folder(tar, "/tee", 0700);
@@ -80,18 +57,19 @@ static int make_tree(Tar *tar, const char *guest) {
 static int import(Probe *probe) {
         static const char *const changes[] = {"LABEL " TEE_IMAGE_LABEL_GUEST "=" TEE_VERSION, NULL};
         static const DockerImage image = {.name = IMAGE, .message = "tee-install: to prove gVisor", .changes = changes};
-        CLEANUP_FREE char *guest = find_guest(probe->install);
+        Install *install = probe->install;
+        CLEANUP(parts_deinit) Parts parts = {0};
         CLEANUP(tar_freep) Tar *tar = NULL;
-        int r;
+        int r = parts_init(&parts, &install->loop, install->options->guest, &install->trouble);
 
-        if (!guest)
-                return fault(probe, -ENOENT, "name its place: --guest PATH", "tee-guest is not beside this program");
+        if (r < 0)
+                return r;
         r = tar_new(&tar);
         if (r >= 0)
-                r = make_tree(tar, guest);
+                r = make_tree(tar, parts.guest);
         if (r < 0)
-                return trouble_set(&probe->install->trouble, r, NULL, "%s: %s", guest, strerror(-r));
-        return engine_import(&probe->install->engine, &probe->install->screen, &image, tar, &probe->image_id);
+                return trouble_set(&install->trouble, r, NULL, "%s: %s", parts.guest, strerror(-r));
+        return engine_import(&install->engine, &install->screen, &image, tar, &probe->image_id);
 }
 
 /* ---- the sandbox ---- */
@@ -259,6 +237,11 @@ static int clear_away(Probe *probe) {
 }
 
 static int verify_look(Install *install, StepState *ret_state) {
+        CLEANUP(parts_deinit) Parts parts = {0};
+        int r = parts_init(&parts, &install->loop, install->options->guest, &install->trouble);
+
+        if (r < 0)
+                return r;
         *ret_state = STEP_CHECK;
         install_note(install, "boot a sandbox with the OCI runtime %s, and read its kernel",
                      install->options->runtime_name);

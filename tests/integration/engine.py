@@ -5,11 +5,12 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
 from api import http_request
-from places import BUILD, ROOT, TEST_DIR
+from places import BUILD, IMAGES_DIR, ROOT, TEST_DIR
 
 
 class Docker:
@@ -64,6 +65,17 @@ class Docker:
     def remove(self, container):
         self.call("DELETE", f"/containers/{container}?force=1", expect=(204, 404, 409))
 
+    def images(self):
+        """Name → id, of those that have one."""
+        everything = self.call("GET", "/images/json").json
+        return {tag: one["Id"] for one in everything for tag in one["RepoTags"] or [] if tag != "<none>:<none>"}
+
+    def image_ids(self):
+        return {one["Id"] for one in self.call("GET", "/images/json").json}
+
+    def image(self, name):
+        return self.call("GET", f"/images/{name}/json").json
+
     def tag(self, image, repository):
         self.call("POST", f"/images/{image}/tag?repo={repository}&tag=latest")
 
@@ -76,11 +88,11 @@ class Docker:
         self.call("POST", f"/images/create?fromSrc=-&repo={repository}&tag=latest&changes={changes}", raw=tar)
 
 
-def script(*command):
+def script(*command, folder=TEST_DIR, wrapper=()):
     """A script of tests/dev for the environment of the tests; its answer, lines of NAME=value, as a dict."""
-    environment = dict(os.environ, TEE_DEV_DIR=str(TEST_DIR), BUILD=str(BUILD))
-    done = subprocess.run([ROOT / "tests" / "dev" / command[0], *command[1:]], env=environment, stdout=subprocess.PIPE,
-                          text=True, timeout=600)
+    environment = dict(os.environ, TEE_DEV_DIR=str(folder), BUILD=str(BUILD))
+    done = subprocess.run([*wrapper, ROOT / "tests" / "dev" / command[0], *command[1:]], env=environment,
+                          stdout=subprocess.PIPE, text=True, timeout=600)
     if done.returncode != 0:
         raise RuntimeError(f"tests/dev/{' '.join(command)} ended with {done.returncode}")
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -93,5 +105,15 @@ def docker():
     return Docker(lines["TEE_DOCKER_SOCKET"], lines["TEE_DOCKER_DAEMON_JSON"], int(lines["TEE_DOCKER_PID"]))
 
 
+@functools.lru_cache(maxsize=None)
+def secluded_docker():
+    """Another one, without any image, in a network namespace of its own, where a test may have a registry."""
+    lines = script("docker", "up", "--private", folder=IMAGES_DIR, wrapper=["unshare", "--net"])
+    return Docker(lines["TEE_DOCKER_SOCKET"], lines["TEE_DOCKER_DAEMON_JSON"], int(lines["TEE_DOCKER_PID"]))
+
+
 def docker_down():
     script("docker", "down")
+    if secluded_docker.cache_info().currsize:
+        script("docker", "down", folder=IMAGES_DIR)
+        shutil.rmtree(IMAGES_DIR)

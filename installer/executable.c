@@ -5,7 +5,7 @@
  * before: the program was named by root on the command line, or comes from the image that root named, and it is
  * about to become what every sandbox of the host runs. */
 
-#include "program.h"
+#include "executable.h"
 #include "process.h"
 #include "text.h"
 
@@ -38,7 +38,7 @@ static int find_on_path(const char *name, char **ret_path) {
         return -ENOENT;
 }
 
-int program_find(const char *name, const char *given, const char *option, Trouble *trouble, char **ret_path) {
+int executable_find(const char *name, const char *given, const char *option, Trouble *trouble, char **ret_path) {
         CLEANUP_FREE char *remedy = text_format("give its path with %s PATH", option);
         const char *wanted = given ? given : name;
         CLEANUP_FREE char *path = NULL;
@@ -107,7 +107,7 @@ static bool has_loader(int fd, const Elf64_Ehdr *header) {
         return false;
 }
 
-int program_check(const Program *program, bool *ret_dynamic, Trouble *trouble) {
+int executable_check(const Executable *program, bool *ret_dynamic, Trouble *trouble) {
         CLEANUP_FD int fd = open(program->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
                        own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
         Elf64_Ehdr header, ours;
@@ -144,13 +144,12 @@ static const char *first_line(Buffer *output) {
         return text;
 }
 
-int program_version(Loop *loop, const Program *program, const char *argument, Trouble *trouble, char **ret_line) {
+static int run(Loop *loop, const Executable *program, const char *argument, Buffer *output, Trouble *trouble) {
         const char *const argv[] = {program->path, argument, NULL}, *const added[] = {"NO_COLOR=1", NULL};
         Process process = {.argv = argv, .added = added, .most_usec = RUN_USEC};
-        CLEANUP_BUFFER Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
-        int r = process_run(loop, &process, &output);
+        int r = process_run(loop, &process, output);
 
-        if (r == -EINTR)
+        if (r == -EINTR || r == 0)
                 return r;
         if (r == -EACCES)
                 return trouble_set(trouble, r, NULL,
@@ -158,18 +157,41 @@ int program_version(Loop *loop, const Program *program, const char *argument, Tr
         if (r < 0)
                 return trouble_set(trouble, r, NULL, "%s does not run: %s", program->name,
                                    r == -EPROTO ? "a signal ended it" : strerror(-r));
-        if (r > 0)
-                return trouble_set(trouble, -ENOEXEC, NULL, "%s does not run on this machine (status %d): %s",
-                                   program->name, r, first_line(&output));
+        return trouble_set(trouble, -ENOEXEC, NULL, "%s does not run on this machine (status %d): %s", program->name, r,
+                           first_line(output));
+}
+
+int executable_version(Loop *loop, const Executable *program, const char *argument, Trouble *trouble, char **ret_line) {
+        CLEANUP_BUFFER Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int r = run(loop, program, argument, &output, trouble);
+
+        if (r < 0)
+                return r;
         *ret_line = strdup(first_line(&output));
         return *ret_line ? 0 : -ENOMEM;
+}
+
+int executable_lines(Loop *loop, const Executable *program, const char *argument, ExecutableLine line, void *userdata,
+                     Trouble *trouble) {
+        CLEANUP_BUFFER Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
+        int r = run(loop, program, argument, &output, trouble);
+
+        while (r >= 0 && output.size > 0) {
+                const char *end = memchr(output.data, '\n', output.size);
+                size_t size = end ? (size_t) (end - (char *) output.data) : output.size;
+                CLEANUP_FREE char *text = strndup((char *) output.data, size);
+
+                r = !text ? -ENOMEM : text[0] ? line(text, userdata) : 0;
+                buffer_consume(&output, size + (end ? 1 : 0));
+        }
+        return r;
 }
 
 /* ---- what it needs ---- */
 
 /* One line of ldd's: "libm.so.6 => /lib/libm.so.6 (0x…)", "/lib64/ld-linux.so.2 (0x…)", "linux-vdso.so.1 (0x…)", or
  * "libx.so => not found". */
-static int parse_line(const char *line, size_t size, ProgramLibrary library, void *userdata, char **ret_missing) {
+static int parse_line(const char *line, size_t size, ExecutableLibrary library, void *userdata, char **ret_missing) {
         static const char arrow[] = " => ", lost[] = "not found";
         const char *found = memmem(line, size, arrow, strlen(arrow)), *path = found ? found + strlen(arrow) : line;
         size_t left = size - (size_t) (path - line);
@@ -186,7 +208,7 @@ static int parse_line(const char *line, size_t size, ProgramLibrary library, voi
         return text ? library(text, userdata) : -ENOMEM;
 }
 
-int program_parse_libraries(const char *text, ProgramLibrary library, void *userdata, char **ret_missing) {
+int executable_parse_libraries(const char *text, ExecutableLibrary library, void *userdata, char **ret_missing) {
         int r = 0;
 
         while (r >= 0 && *text) {
@@ -199,7 +221,8 @@ int program_parse_libraries(const char *text, ProgramLibrary library, void *user
         return r;
 }
 
-int program_libraries(Loop *loop, const Program *program, ProgramLibrary library, void *userdata, Trouble *trouble) {
+int executable_libraries(Loop *loop, const Executable *program, ExecutableLibrary library, void *userdata,
+                         Trouble *trouble) {
         /* What the caller's environment adds to the loader's search is not there in a sandbox. */
         const char *const argv[] = {"ldd", program->path, NULL};
         const char *const added[] = {"LC_ALL=C", "LD_LIBRARY_PATH=", "LD_PRELOAD=", NULL};
@@ -213,7 +236,7 @@ int program_libraries(Loop *loop, const Program *program, ProgramLibrary library
         if (r != 0)
                 return trouble_set(trouble, r < 0 ? r : -ENOEXEC, NULL, "ldd cannot tell what %s needs: %s",
                                    program->name, r < 0 ? strerror(-r) : first_line(&output));
-        r = output.size > 0 ? program_parse_libraries((const char *) output.data, library, userdata, &missing) : 0;
+        r = output.size > 0 ? executable_parse_libraries((const char *) output.data, library, userdata, &missing) : 0;
         if (r == -ENOENT && missing)
                 return trouble_set(trouble, r, NULL, "%s needs %s, which is not on this machine", program->name,
                                    missing);
