@@ -2,12 +2,14 @@
 """tee-install on booted hosts: real apt, real Docker, real runsc, a repository like gVisor's under gVisor's names. What
 a failure leaves behind is compared, file by file, with what was there before."""
 
+import functools
 import json
 import re
 import signal
+import subprocess
 
 from hosts import HostTestCase
-from places import wait_for
+from places import ROOT, TEST_DIR, wait_for
 import keys
 import repository
 import servers
@@ -48,6 +50,32 @@ MANY_KEYS = """{
   "userland-proxy": false
 }
 """
+
+
+# What calls itself runsc, and is runc.
+IMPOSTOR = r"""
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int main(int argc, char *argv[]) {
+        if (argc == 2 && strcmp(argv[1], "--version") == 0)
+                return puts("runsc version release-VERSION") < 0;
+        argv[1] = argv[1] && strncmp(argv[1], "--network", 9) == 0 ? "--debug=false" : argv[1];
+        return execv("/usr/sbin/runc", argv);
+}
+"""
+
+
+@functools.lru_cache(maxsize=None)
+def impostor(version):
+    """A static program, so that it runs on every suite."""
+    folder = TEST_DIR / "host" / "impostors"
+    folder.mkdir(parents=True, exist_ok=True)
+    source, program = folder / f"{version}.c", folder / version
+    source.write_text(IMPOSTOR.replace("VERSION", version), encoding="ascii")
+    subprocess.run(["gcc", "-O1", "-static", "-o", program, source], check=True)
+    return program.read_bytes()
 
 
 class InstallTestCase(HostTestCase):
@@ -364,6 +392,14 @@ class Source(InstallTestCase):
         self.installed("--offline", "/srv/offline")
         self.assertEqual(self.config()["runtimes"]["runsc"], WANTED)
 
+    def test_a_proxy_is_heeded(self):
+        self.prepare(serve=False)
+        self.server = servers.Server(self.host, repository.gvisor(self.suite), proxy=True)
+        self.installed(env={"http_proxy": servers.PROXY, "https_proxy": servers.PROXY})
+        self.assert_complete()
+        self.assertGreater(self.server.proxied["gvisor.dev:443"], 0)
+        self.assertGreater(self.server.proxied["storage.googleapis.com:443"], 0)
+
     def test_a_mirror_and_a_key_file_will_do(self):
         self.prepare()
         self.host.write_file("/srv/key.asc", keys.public_key("gvisor"))
@@ -418,13 +454,52 @@ class Docker(InstallTestCase):
         self.assert_unchanged(before)
         self.assertNotIn("runsc", self.runtimes())
 
-    def test_a_runsc_that_is_no_gvisor_is_found_out_and_taken_back(self):
-        before = self.prepare(files={"/usr/local/bin/runsc": "#!/bin/sh\nexec runc \"$@\"\n"})
-        self.host.succeed(["chmod", "0755", "/usr/local/bin/runsc"])
-        self.refused(14, "is no program", "--source=none", "--runsc=/usr/local/bin/runsc")
-        self.host.succeed(["cp", "/usr/sbin/runc", "/usr/local/bin/runsc"])
-        self.refused(14, "--version does not work", "--source=none", "--runsc=/usr/local/bin/runsc")
-        self.assert_unchanged(before, ["/usr/local/bin/runsc"])
+    def test_a_person_is_asked_before_containers_end(self):
+        self.prepare()
+        container = self.start_container()
+        for answer, status in (("n", 16), ("y", 0)):
+            line = " ".join(self.command("--with-gvisor", "--docker=restart"))
+            done = self.host.run(["script", "--quiet", "--return", "--command", line, "/dev/null"], input=answer + "\n",
+                                 env={"TERM": "xterm"})
+            self.assertIn("This ends 1 running containers. Go on? [y/N]", done.stdout)
+            self.assertEqual((done.status, self.runs(container)), (status, answer == "n"), done)
+        self.assert_complete()
+
+
+class Impostors(InstallTestCase):
+    """What is called runsc need not be it."""
+
+    suite = "bookworm"
+    options = ("--source=none", "--runsc=/opt/runsc")
+
+    def prepare_program(self, content):
+        self.prepare(serve=False)
+        self.host.write_file("/opt/runsc", content, 0o755)
+        return self.host.snapshot()
+
+    def test_a_script_is_no_runsc(self):
+        before = self.prepare_program("#!/bin/sh\nexec runc \"$@\"\n")
+        self.refused(14, "/opt/runsc is no program", *self.options)
+        self.assert_unchanged(before)
+
+    def test_another_program_is_no_runsc(self):
+        before = self.prepare_program(open("/bin/busybox", "rb").read())
+        self.refused(14, "/opt/runsc --version does not work", *self.options)
+        self.assert_unchanged(before)
+
+    def test_a_release_without_its_folder_is_not_whole(self):
+        before = self.prepare_program(impostor("20260803.0"))
+        self.refused(14, "needs the folder /opt/gvisor-bin beside it", *self.options)
+        self.assert_unchanged(before)
+
+    def test_a_runc_under_runsc_s_name_is_found_out_by_its_kernel_and_taken_back(self):
+        before = self.prepare_program(impostor("20260105.0"))
+        done = self.refused(17, "FAILED: .*gVisor", *self.options)
+        self.assertIn("is it runsc that is registered?", done.stdout)
+        self.assert_unchanged(before)
+        self.assertNotIn("runsc", self.runtimes())
+        self.assertEqual(self.host.succeed(["docker", "ps", "--all", "--quiet"]), "")
+        self.assertEqual(self.host.succeed(["docker", "images", "--quiet"]), "")
 
 
 class Turns(InstallTestCase):
@@ -496,6 +571,15 @@ class Turns(InstallTestCase):
         self.assertIn("The host is as it was before.", done.stdout)
         self.assert_unchanged(before)
 
+    def test_after_a_power_failure_the_next_run_completes_it(self):
+        self.prepare(config='{"bridge": "none", "iptables": false}')
+        running = self.host.start(self.command("--with-gvisor"))
+        running.wait_line(DONE["register"])
+        self.host.reboot(hard=True)
+        self.server = servers.Server(self.host, repository.gvisor(self.suite))
+        self.installed()
+        self.assert_complete()
+
     def test_killed_after_each_step_the_next_run_completes_it(self):
         for step in ("keyring", "source", "runsc", "register", "docker"):
             with self.subTest(step=step):
@@ -515,6 +599,45 @@ class Turns(InstallTestCase):
 
 DONE = {"keyring": "keyring    /usr", "source": "source     /etc", "runsc": r"runsc +/usr/bin/runsc, version",
         "register": r"register +/etc/docker/daemon.json registers", "docker": r"docker +docker.service was reloaded"}
+
+
+class Agent(InstallTestCase):
+    """A host that is in use."""
+
+    suite = "bookworm"
+
+    def install_agent(self):
+        """The agent as `make install` puts it there, with a runtime that needs no network."""
+        for program in ("tee-agent", "tee-run"):
+            self.host.install(program)
+        for unit in ("tee-agent.service", "tee-agent.socket"):
+            text = (ROOT / "units" / unit).read_text(encoding="utf-8")
+            self.host.write_file(f"/etc/systemd/system/{unit}", text.replace("@SBINDIR@", "/usr/local/sbin")
+                                 .replace("@SYSCONFDIR@", "/etc"))
+        for kind, folder in (("sysusers", "sysusers.d"), ("tmpfiles", "tmpfiles.d")):
+            text = (ROOT / "units" / f"tee-agent.{kind}").read_text(encoding="utf-8")
+            self.host.write_file(f"/etc/{folder}/tee-agent.conf", text)
+        self.host.write_file("/etc/tee/tee.conf", 'runtimes = { sh = { image = "tee-runtime-sh:latest"; entry = "main.sh"; '
+                             'command = [ "/bin/busybox", "sh" ]; }; };\n')
+        self.host.write_file("/srv/busybox", open("/bin/busybox", "rb").read(), 0o755)
+        self.host.succeed(["tee-install", "--with-runtime", "sh", "--busybox", "/srv/busybox"])
+        self.host.succeed("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && "
+                          "systemctl start tee-agent.socket")
+
+    def test_it_is_not_uninstalled_while_programs_run(self):
+        self.prepare()
+        self.installed()
+        self.install_agent()
+        self.host.write_file("/srv/main.sh", "echo up\nsleep 50\n")
+        program = self.host.start(["tee-run", "--runtime", "sh", "--timeout", "60s", "/srv/main.sh"])
+        program.wait_line("^up$")
+        before = self.host.snapshot()
+        done = self.host.run(self.command("--uninstall", "--purge"))
+        self.assertEqual(done.status, 10, done)
+        self.assertIn("tee-agent has 1 executions running", done.stdout)
+        self.assert_unchanged(before)
+        self.host.succeed("systemctl stop tee-agent.socket tee-agent.service")
+        self.assertEqual(self.host.run(self.command("--uninstall", "--purge")).status, 0)
 
 
 class Machine(InstallTestCase):
