@@ -11,6 +11,7 @@ bindir := $(PREFIX)/bin
 sbindir := $(PREFIX)/sbin
 libdir := $(PREFIX)/lib
 docdir := $(PREFIX)/share/doc/tee-agent
+mandir := $(PREFIX)/share/man
 units := tee-agent.service tee-agent.socket
 FUZZ_SECONDS ?= 15
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -123,6 +124,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	install -D -m 0644 units/tee-agent.sysusers $(DESTDIR)$(libdir)/sysusers.d/tee-agent.conf
 	install -D -m 0644 units/tee-agent.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/tee-agent.conf
 	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.svg) examples/hello.ts
+	install -D -m 0644 -t $(DESTDIR)$(mandir)/man8 docs/man/tee-install.8
 	install -d $(DESTDIR)$(SYSCONFDIR)/tee
 	test -e $(DESTDIR)$(SYSCONFDIR)/tee/tee.conf || install -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/tee conf/tee.conf
 
@@ -131,6 +133,7 @@ uninstall: ## the reverse of install; leaves tee.conf
 	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/keep-memory.so tee/adapters/deno.ts sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
 	rm -f $(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(units))
 	rm -rf $(DESTDIR)$(docdir)
+	rm -f $(DESTDIR)$(mandir)/man8/tee-install.8
 	-rmdir $(DESTDIR)$(libdir)/tee/adapters $(DESTDIR)$(libdir)/tee
 
 clean: ## end what runs, and delete all that was made (not what was fetched: build/cache)

@@ -18,9 +18,9 @@
 #define STEPS_MAX 16U
 
 /* What an operator may have to know of later, for the journal's catalog. */
-#define MESSAGE_CHANGED "4f0c6f2d3d5b4f0aa9b2a5c1f8d7e301"
-#define MESSAGE_TAKEN_BACK "4f0c6f2d3d5b4f0aa9b2a5c1f8d7e302"
-#define MESSAGE_FAILED "4f0c6f2d3d5b4f0aa9b2a5c1f8d7e303"
+#define MESSAGE_CHANGED "2d79a623c5a542aeb99165c7ed1ebcc1"
+#define MESSAGE_TAKEN_BACK "a8274e9ba14d4309bfc79bfb6e7d102b"
+#define MESSAGE_FAILED "f261e1d49d0b46f8b09dbca22ecff7b8"
 
 typedef enum Result {
         RESULT_NONE,

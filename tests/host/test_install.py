@@ -636,6 +636,8 @@ class Agent(InstallTestCase):
         self.assertEqual(done.status, 10, done)
         self.assertIn("tee-agent has 1 executions running", done.stdout)
         self.assert_unchanged(before)
+        program.signal(signal.SIGINT)
+        program.end()
         self.host.succeed("systemctl stop tee-agent.socket tee-agent.service")
         self.assertEqual(self.host.run(self.command("--uninstall", "--purge")).status, 0)
 
