@@ -60,7 +60,8 @@ TEST(an_entry_becomes_a_comment_in_whatever_form_it_is_written) {
                 (void) snprintf(before, sizeof(before), "%s\n", lines[i]);
                 (void) snprintf(after, sizeof(after), "# %s\n", lines[i]);
                 expect_without(before, 1, false, after);
-                expect_without(lines[i], 1, false, (after[strlen(after) - 1] = '\0', after)); /* no newline at its end */
+                expect_without(lines[i], 1, false,
+                               (after[strlen(after) - 1] = '\0', after)); /* no newline at its end */
         }
 }
 
