@@ -13,7 +13,8 @@ TEST(sha1_is_that_of_the_standard) {
         } cases[] = {
                 {"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
                 {"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
-                {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+                {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                 "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
         };
         char text[DIGEST_SHA1_TEXT];
 
@@ -29,7 +30,8 @@ static void expect_sha256(const void *data, size_t size, size_t piece, const cha
 
         assert_int_equal(digest_new(&digest), 0);
         for (size_t at = 0; at < size; at += piece)
-                assert_int_equal(digest_add(digest, (const char *) data + at, size - at < piece ? size - at : piece), 0);
+                assert_int_equal(digest_add(digest, (const char *) data + at, size - at < piece ? size - at : piece),
+                                 0);
         digest_text(digest, text);
         assert_string_equal(text, wanted);
 }
