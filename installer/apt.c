@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* apt-get's command line is the interface that its makers keep stable (apt-get(8)); its library is C++. Progress comes
- * by APT::Status-Fd, a line of fields between colons each (apt's README.progress-reporting). */
+ * by APT::Status-Fd. What they print is read in apt-output.c. */
 
 #include "apt.h"
+#include "apt-output.h"
 #include "process.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,6 @@
 #define APT_USEC (1800 * USEC_PER_SEC) /* a slow line, a large package */
 #define DPKG_USEC (120 * USEC_PER_SEC)
 #define LIST_MAX ((size_t) 4 * 1024 * 1024)
-#define ARGUMENTS_MAX 32
 
 static const char *const quiet_environment[] = {"LC_ALL=C.UTF-8",           "DEBIAN_FRONTEND=noninteractive",
                                                 "DEBIAN_PRIORITY=critical", "APT_LISTCHANGES_FRONTEND=none",
@@ -90,51 +89,21 @@ typedef struct Progress {
         const char *label;
 } Progress;
 
-/* "dlstatus:1:27.5:Retrieving file 1 of 2", "pmstatus:runsc:60.0:Unpacking runsc (amd64)" */
 static void on_status(const char *line, void *userdata) {
-        const char *fields[4] = {line};
         Progress *progress = userdata;
+        const char *words;
+        int percent;
 
-        for (size_t i = 1; i < ARRAY_SIZE(fields); i++) {
-                const char *colon = strchr(fields[i - 1], ':');
-
-                if (!colon)
-                        return;
-                fields[i] = colon + 1;
-        }
-        if (strncmp(line, "dlstatus:", 9) == 0 || strncmp(line, "pmstatus:", 9) == 0)
-                screen_progress(&progress->install->screen, progress->label, (int) strtod(fields[2], NULL), "%s",
-                                fields[3]);
+        if (apt_output_progress(line, &percent, &words))
+                screen_progress(&progress->install->screen, progress->label, percent, "%s", words);
 }
 
-/* apt's own lines of error, with the lines below that belong to them, or the last thing that was said; malloc'ed. */
-static char *error_lines(const Buffer *output) {
-        static const char *const starts[] = {"E: ", "Err:", "dpkg: error", "dpkg-deb: error"};
-        CLEANUP_FREE char *text = output->size > 0 ? strdup((const char *) output->data) : NULL;
-        Buffer errors = BUFFER_INIT(2048);
-        char *save = NULL, *result;
-        const char *last = NULL;
-        bool belongs = false;
-
-        for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
-                bool is_error = belongs && strncmp(line, "  ", 2) == 0;
-
-                for (size_t i = 0; !is_error && i < ARRAY_SIZE(starts); i++)
-                        is_error = strncmp(line, starts[i], strlen(starts[i])) == 0;
-                belongs = is_error;
-                if (line[strspn(line, " \t\r")] != '\0')
-                        last = line;
-                if (is_error)
-                        (void) buffer_append_format(&errors, "%s%s", errors.size > 0 ? "; " : "",
-                                                    line + strspn(line, " "));
-        }
-        result = errors.size > 0 ? strdup((const char *) errors.data) : strdup(last ? last : "it said nothing");
-        buffer_deinit(&errors);
-        return result;
+static const char *text_of(const Buffer *buffer) {
+        return buffer->size > 0 ? (const char *) buffer->data : "";
 }
 
 static int fault(Install *install, int r, const char *what, const Buffer *output) {
-        CLEANUP_FREE char *said = error_lines(output);
+        CLEANUP_FREE char *said = apt_output_errors(text_of(output));
 
         if (r == -EINTR)
                 return r;
@@ -157,21 +126,48 @@ static int ask(Install *install, const char *const *argv, Buffer *output, int *r
         return 0;
 }
 
+static size_t count(const char *const *list) {
+        size_t n = 0;
+
+        while (list && list[n])
+                n++;
+        return n;
+}
+
+/* apt-get with what is always wanted of it, and of these three lists one after the other; NULL on ENOMEM. */
+static const char **apt_command(const char *timeout, const char *const *options, const char *command,
+                                const char *const *operands) {
+        const char *const fixed[] = {"apt-get",
+                                     "-q",
+                                     "-y",
+                                     "-o",
+                                     "APT::Status-Fd=3",
+                                     "-o",
+                                     "Dpkg::Options::=--force-confold",
+                                     "-o",
+                                     "Dpkg::Use-Pty=0",
+                                     "-o",
+                                     timeout};
+        const char **argv = calloc(ARRAY_SIZE(fixed) + count(options) + 1 + count(operands) + 1, sizeof(*argv));
+        size_t n = 0;
+
+        if (!argv)
+                return NULL;
+        for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+                argv[n++] = fixed[i];
+        for (size_t i = 0; i < count(options); i++)
+                argv[n++] = options[i];
+        argv[n++] = command;
+        for (size_t i = 0; i < count(operands); i++)
+                argv[n++] = operands[i];
+        return argv;
+}
+
 static int run_apt(Install *install, const char *label, const char *const *options, const char *command,
                    const char *const *operands) {
-        char timeout[64];
-        const char *argv[ARGUMENTS_MAX] = {"apt-get",
-                                           "-q",
-                                           "-y",
-                                           "-o",
-                                           "APT::Status-Fd=3",
-                                           "-o",
-                                           "Dpkg::Options::=--force-confold",
-                                           "-o",
-                                           "Dpkg::Use-Pty=0",
-                                           "-o",
-                                           timeout};
-        size_t n = 11;
+        CLEANUP_FREE char *timeout =
+                text_format("DPkg::Lock::Timeout=%llu", (unsigned long long) (install->options->wait_ms / 1000));
+        CLEANUP_FREE const char **argv = timeout ? apt_command(timeout, options, command, operands) : NULL;
         Progress progress = {install, label};
         Process process = {.argv = argv,
                            .added = quiet_environment,
@@ -179,17 +175,8 @@ static int run_apt(Install *install, const char *label, const char *const *optio
                            .userdata = &progress,
                            .most_usec = APT_USEC};
         Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
-        int r = apt_await_turn(install);
+        int r = argv ? apt_await_turn(install) : -ENOMEM;
 
-        (void) snprintf(timeout, sizeof(timeout), "DPkg::Lock::Timeout=%llu",
-                        (unsigned long long) (install->options->wait_ms / 1000));
-        for (; options && *options && n < ARGUMENTS_MAX - 2; options++)
-                argv[n++] = *options;
-        argv[n++] = command;
-        for (; operands && *operands && n < ARGUMENTS_MAX - 1; operands++)
-                argv[n++] = *operands;
-        if (r >= 0 && operands && *operands)
-                r = trouble_set(&install->trouble, -E2BIG, NULL, "too many packages at once");
         if (r >= 0) {
                 r = process_run(&install->loop, &process, &output);
                 screen_clear(&install->screen);
@@ -256,52 +243,17 @@ int apt_installed_version(Install *install, const char *package, char **ret_vers
         return r;
 }
 
-static char *trim(char *text) {
-        size_t n;
-
-        text += strspn(text, " \t");
-        n = strlen(text);
-        while (n > 0 && isspace((unsigned char) text[n - 1]))
-                text[--n] = '\0';
-        return text;
-}
-
-/* "URL SUITE/main amd64 Packages" */
-static bool is_from(const char *from, const char *url, const char *suite) {
-        size_t n = strlen(url), k = strlen(suite);
-
-        while (n > 0 && url[n - 1] == '/')
-                n--;
-        if (strncmp(from, url, n) != 0)
-                return false;
-        from += n;
-        from += strspn(from, "/");
-        return from[0] == ' ' && strncmp(from + 1, suite, k) == 0 && from[1 + k] == '/';
-}
-
-/* Lines of apt-cache madison, the newest first: " runsc | 20240807.0 | URL SUITE/main amd64 Packages" */
 int apt_offered_version(Install *install, const char *package, const char *url, const char *suite, const char *exact,
                         char **ret_version) {
         const char *const argv[] = {
                 "apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "madison", package, NULL};
+        const AptOffer wanted = {.url = url, .suite = suite, .version = exact};
         Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
-        char *save = NULL;
         int status = 0, r = ask(install, argv, &output, &status);
 
         *ret_version = NULL;
-        for (char *line = r >= 0 && output.size > 0 ? strtok_r((char *) output.data, "\n", &save) : NULL; line;
-             line = strtok_r(NULL, "\n", &save)) {
-                char *parts = NULL, *name = strtok_r(line, "|", &parts), *version = strtok_r(NULL, "|", &parts),
-                     *from = strtok_r(NULL, "|", &parts);
-
-                if (*ret_version || !name || !version || !from)
-                        continue;
-                version = trim(version);
-                if (is_from(trim(from), url, suite) && (!exact || strcmp(exact, version) == 0)) {
-                        *ret_version = strdup(version);
-                        r = *ret_version ? 0 : -ENOMEM;
-                }
-        }
+        if (r >= 0)
+                r = apt_output_offer(text_of(&output), &wanted, ret_version);
         buffer_deinit(&output);
         return r;
 }
@@ -353,34 +305,21 @@ int packages_begin(Install *install, Packages *packages) {
         return list_packages(install, &packages->before);
 }
 
-/* A whole line of the list. */
-static bool has_line(const Buffer *list, const char *line) {
-        size_t n = strlen(line);
-
-        for (const char *at = list->size > 0 ? (const char *) list->data : NULL; at && (at = strstr(at, line)); at += n)
-                if ((at == (const char *) list->data || at[-1] == '\n') && (at[n] == '\n' || at[n] == '\0'))
-                        return true;
-        return false;
-}
-
 int packages_take_back(Install *install, Packages *packages) {
         Buffer now = BUFFER_INIT(LIST_MAX);
-        const char *names[ARGUMENTS_MAX / 2 + 1] = {NULL};
-        size_t n = 0;
-        char *save = NULL;
+        char **added = NULL;
         int r;
 
         if (packages->before.size == 0)
                 return 0;
         r = list_packages(install, &now);
-        for (char *line = r >= 0 && now.size > 0 ? strtok_r((char *) now.data, "\n", &save) : NULL; line;
-             line = strtok_r(NULL, "\n", &save))
-                if (!has_line(&packages->before, line) && n < ARRAY_SIZE(names) - 1) {
-                        line[strcspn(line, " ")] = '\0';
-                        names[n++] = line;
-                }
-        if (n > 0)
-                r = apt_remove(install, names, true);
+        if (r >= 0)
+                r = apt_output_added(text_of(&packages->before), text_of(&now), &added);
+        if (r >= 0 && added[0])
+                r = apt_remove(install, (const char *const *) added, true);
+        for (char **name = added; name && *name; name++)
+                free(*name);
+        free(added);
         buffer_deinit(&now);
         packages_deinit(packages);
         return r;

@@ -66,6 +66,7 @@ static int resolve(const char *path, char **ret_path) {
         return -ENOMEM;
 }
 
+/* Its mode does not depend on the umask: others than root may have to find the file. */
 static int make_folder(Change *change) {
         CLEANUP_FREE char *folder = folder_of(change->path);
 
@@ -74,7 +75,7 @@ static int make_folder(Change *change) {
         if (mkdir(folder, 0755) < 0)
                 return errno == EEXIST ? 0 : -errno;
         change->folder = TAKE_PTR(folder);
-        return 0;
+        return chmod(change->folder, 0755) < 0 ? -errno : 0;
 }
 
 static int write_all(int fd, const uint8_t *data, size_t size) {
@@ -119,19 +120,20 @@ static int keep_old(Change *change, struct stat *ret_stat) {
 
         if (!undo)
                 return -ENOMEM;
+        (void) unlink(undo); /* of a run that was killed */
         if (lstat(change->path, ret_stat) < 0)
                 return errno == ENOENT ? 0 : -errno;
         if (!S_ISREG(ret_stat->st_mode))
                 return -EISDIR;
-        (void) unlink(undo);
         if (link(change->path, undo) < 0)
                 return -errno;
         change->undo = TAKE_PTR(undo);
         return 0;
 }
 
+/* When the file has changed all the same, because it could not be given back, its old content is not thrown away. */
 static void forget(Change *change) {
-        if (change->undo)
+        if (change->undo && !change->made)
                 (void) unlink(change->undo);
         if (change->folder)
                 (void) rmdir(change->folder);
@@ -177,23 +179,37 @@ int change_write(Change *change, const char *path, const void *data, size_t size
 }
 
 /* Of a link the link itself goes: what it names is not ours. */
+static int set_aside(Change *change) {
+        CLEANUP_FREE char *undo = name_beside(change->path, CHANGE_UNDO_SUFFIX);
+        struct stat old;
+        int r;
+
+        if (!undo)
+                return -ENOMEM;
+        if (lstat(change->path, &old) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (S_ISDIR(old.st_mode))
+                return -EISDIR;
+        /* Where a killed run has left a second name of this very file, rename(2) would do nothing and call it done. */
+        (void) unlink(undo);
+        if (rename(change->path, undo) < 0)
+                return -errno;
+        change->undo = TAKE_PTR(undo);
+        change->made = true;
+        r = sync_folder(change->path);
+        if (r < 0)
+                (void) change_undo(change);
+        return r;
+}
+
 int change_remove(Change *change, const char *path) {
-        CLEANUP_FREE char *undo = name_beside(path, CHANGE_UNDO_SUFFIX);
         int r;
 
         *change = (Change){.path = strdup(path)};
-        if (!change->path || !undo) {
-                change_deinit(change);
-                return -ENOMEM;
-        }
-        if (rename(path, undo) < 0) {
-                r = errno == ENOENT ? 0 : -errno;
-                change_deinit(change);
-                return r;
-        }
-        change->undo = TAKE_PTR(undo);
-        change->made = true;
-        return sync_folder(path);
+        r = change->path ? set_aside(change) : -ENOMEM;
+        if (r < 0 || !change->made)
+                forget(change);
+        return r;
 }
 
 int change_undo(Change *change) {

@@ -22,7 +22,7 @@ typedef struct Change {
  * missing. Returns 0 or a negative errno, and then nothing has changed. */
 int change_write(Change *change, const char *path, const void *data, size_t size, mode_t mode);
 
-/* A file that is not there is no failure. Same errors. */
+/* Of a link, the link itself goes. A file that is not there is no failure. Same errors. */
 int change_remove(Change *change, const char *path);
 
 /* Gives the old state back. Does nothing when nothing was changed. */

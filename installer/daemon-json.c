@@ -8,10 +8,12 @@
 #include "daemon-json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #define GROWTH_MAX ((size_t) 64 * 1024)
+#define UNIT_MAX 32 /* wider is no indentation */
 #define RUNTIMES "runtimes"
 
 typedef struct Span {
@@ -146,7 +148,8 @@ static Style learn_style(Span object) {
         }
         if (space.start - 1 > object.start && space.start[-2] == '\r')
                 style.newline = "\r\n";
-        style.unit = space;
+        if (space.end - space.start <= UNIT_MAX)
+                style.unit = space;
         return style;
 }
 
@@ -209,27 +212,49 @@ static int append_runtime(Buffer *out, const Style *style, unsigned depth, const
 
 /* ---- the document ---- */
 
-static int check_keys(const cJSON *object, const char *where, char **ret_reason) {
+/* What has no one meaning, or none, at whatever depth: it could not be compared afterwards either. */
+static int check_item(const cJSON *item, char **ret_reason) {
         bool out_of_memory = false;
-        const char *key = json_duplicate_key(object, &out_of_memory);
+        const char *key = json_duplicate_key(item, &out_of_memory);
+        const cJSON *child;
+        int r = 0;
 
         if (out_of_memory)
                 return -ENOMEM;
-        return key ? fault(ret_reason, "it has the key '%s' twice%s: which one counts?", key, where) : 0;
+        if (key)
+                return fault(ret_reason, "it has the key '%s' twice%s%s%s: which one counts?", key,
+                             item->string ? " in '" : "", item->string ? item->string : "", item->string ? "'" : "");
+        if (cJSON_IsNumber(item) && !isfinite(item->valuedouble))
+                return fault(ret_reason, "it has a number that is too large%s%s%s", item->string ? ": '" : "",
+                             item->string ? item->string : "", item->string ? "'" : "");
+        cJSON_ArrayForEach(child, item) {
+                r = check_item(child, ret_reason);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static void document_deinit(Document *document) {
         cJSON_Delete(document->json);
 }
 
+/* A byte order mark, which Docker and cJSON take. */
+static const char *skip_mark(const char *start, const char *end) {
+        static const char mark[] = "\xef\xbb\xbf";
+
+        return (size_t) (end - start) >= strlen(mark) && memcmp(start, mark, strlen(mark)) == 0 ? start + strlen(mark)
+                                                                                                : start;
+}
+
 static int document_read(Document *ret, const void *text, size_t size, char **ret_reason) {
         static const char braces[] = "{}";
-        const char *start = size > 0 ? text : "", *end = start + size;
+        const char *start = size > 0 ? text : "", *end = start + size, *object = skip_mark(start, end);
         const cJSON *runtimes;
         JsonError error;
         int r;
 
-        *ret = (Document){.text = start, .start = skip_space(start, end), .end = end};
+        *ret = (Document){.text = start, .start = skip_space(object, end), .end = end};
         ret->blank = ret->start == end;
         ret->json = ret->blank ? cJSON_CreateObject() : json_parse(text, size, &error);
         if (!ret->json && (ret->blank || error.fault == JSON_NO_MEMORY))
@@ -240,12 +265,10 @@ static int document_read(Document *ret, const void *text, size_t size, char **re
         runtimes = json_get(ret->json, RUNTIMES);
         if (!cJSON_IsObject(ret->json))
                 r = fault(ret_reason, "it is JSON, but no object");
-        else
-                r = check_keys(ret->json, "", ret_reason);
-        if (r >= 0 && runtimes && !cJSON_IsObject(runtimes))
+        else if (runtimes && !cJSON_IsObject(runtimes))
                 r = fault(ret_reason, "its 'runtimes' is no object");
-        if (r >= 0)
-                r = check_keys(runtimes, " in 'runtimes'", ret_reason);
+        else
+                r = check_item(ret->json, ret_reason);
         if (r < 0) {
                 cJSON_Delete(ret->json);
                 return r;
@@ -439,6 +462,8 @@ int daemon_json_put(const void *text, size_t size, const DaemonRuntime *wanted, 
                         r = append_runtimes(&result, &document.style, wanted);
                 if (r >= 0)
                         r = buffer_append_text(&result, "\n}\n");
+        } else if (is_wanted(json_get(json_get(document.json, RUNTIMES), wanted->name), want)) {
+                r = buffer_append(&result, text, size);
         } else {
                 r = put_into(&document, wanted, &result);
                 if (r >= 0)

@@ -27,7 +27,7 @@ typedef enum DaemonState {
 int daemon_json_look(const void *text, size_t size, const DaemonRuntime *wanted, DaemonState *ret_state,
                      char **ret_present, char **ret_reason);
 
-/* Appends the text with the registration in it, added or in another's place. */
+/* Appends the text with the registration in it, added or in another's place; unchanged when it is there already. */
 int daemon_json_put(const void *text, size_t size, const DaemonRuntime *wanted, Buffer *out, char **ret_reason);
 
 /* Appends the text without it. An object "runtimes" that is empty then stays, unless drop_empty: Docker takes no notice

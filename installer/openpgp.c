@@ -15,10 +15,13 @@
 
 #define ARMOUR_BEGIN "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 #define ARMOUR_END "-----END PGP PUBLIC KEY BLOCK-----"
+#define ARMOUR_SECRET "-----BEGIN PGP PRIVATE KEY BLOCK-----"
+#define SECRET_KEY "it is a secret key, not a public one"
 #define PACKET_MAX 65535U /* a fingerprint's length field holds no more */
 
 enum {
         TAG_SIGNATURE = 2,
+        TAG_SECRET_KEY = 5,
         TAG_PUBLIC_KEY = 6,
         TAG_USER_ID = 13,
         TAG_PUBLIC_SUBKEY = 14,
@@ -201,8 +204,10 @@ static int read_packets(const Buffer *binary, char ret_text[OPENPGP_FINGERPRINT_
         const uint8_t *at = binary->data, *end = at + binary->size;
         Packet packet;
 
-        if (!next_packet(&at, end, &packet) || packet.tag != TAG_PUBLIC_KEY)
+        if (!next_packet(&at, end, &packet) || (packet.tag != TAG_PUBLIC_KEY && packet.tag != TAG_SECRET_KEY))
                 return fault(ret_reason, "it does not begin with a public key");
+        if (packet.tag == TAG_SECRET_KEY)
+                return fault(ret_reason, SECRET_KEY);
         if (packet.size < 6 || packet.size > PACKET_MAX || packet.body[0] != 4)
                 return fault(ret_reason, "its key is of a version that is not known here (only version 4 is)");
         Packet key = packet;
@@ -231,7 +236,9 @@ int openpgp_key_read(const void *data, size_t size, Buffer *binary, char ret_fin
         else if ((uint8_t) text[0] & 0x80U)
                 r = buffer_append(binary, data, size);
         else
-                r = fault(ret_reason, "it is no OpenPGP key at all");
+                r = fault(ret_reason, memmem(text, size, ARMOUR_SECRET, strlen(ARMOUR_SECRET))
+                                              ? SECRET_KEY
+                                              : "it is no OpenPGP key at all");
         buffer_deinit(&base64);
         if (r < 0)
                 return r;

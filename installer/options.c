@@ -149,6 +149,13 @@ static int take_runtime_name(Options *options, const char *text) {
         return 0;
 }
 
+static int take_platform(Options *options, const char *text) {
+        if (!only_has(text, DIGITS "abcdefghijklmnopqrstuvwxyz") || strlen(text) > 32)
+                return wrong("--platform is the name of one, not", text);
+        options->platform = text;
+        return 0;
+}
+
 static int take_wait(Options *options, const char *text) {
         if (strlen(text) > 5 || !only_has(text, DIGITS) || strtoul(text, NULL, 10) > WAIT_S_MAX)
                 return wrong("--wait is a number of seconds, not", text);
@@ -349,10 +356,7 @@ static int take_docker_option(Options *options, int option, const char *value) {
         case OPTION_RUNTIME_ARG:
                 return take_argument(options, value);
         case OPTION_PLATFORM:
-                if (!only_has(value, DIGITS "abcdefghijklmnopqrstuvwxyz"))
-                        return wrong("--platform is the name of one, not", value);
-                options->platform = value;
-                return 0;
+                return take_platform(options, value);
         case OPTION_DOCKER:
                 r = take_choice("--docker is reload, restart or leave, not", value, ways, ARRAY_SIZE(ways), &choice);
                 options->docker = (OptionsDocker) choice;
@@ -407,6 +411,16 @@ static int take_docker_host(Options *options) {
         return 0;
 }
 
+static void complete_arguments(Options *options) {
+        if (options->arguments_size == 0)
+                options->arguments[options->arguments_size++] = "--network=none";
+        if (!options->platform)
+                return;
+        (void) snprintf(options->platform_argument, sizeof(options->platform_argument), "--platform=%s",
+                        options->platform);
+        options->arguments[options->arguments_size++] = options->platform_argument;
+}
+
 static int check_together(Options *options) {
         unsigned tasks = (unsigned) options->uninstall + (unsigned) options->list_runtimes +
                          (options->with_gvisor || options->with_runtime) + (options->remove_runtime != NULL);
@@ -423,8 +437,7 @@ static int check_together(Options *options) {
                 return wrong_use("--runsc-version needs a package: it does not go with --source none");
         if (options->runsc && options->source != SOURCE_NONE)
                 return wrong_use("--runsc goes with --source none: a package's place is known");
-        if (!options->arguments[0])
-                options->arguments[options->arguments_size++] = "--network=none";
+        complete_arguments(options);
         return take_docker_host(options);
 }
 

@@ -3,7 +3,7 @@
 
 #include "base.h"
 
-#define OPTIONS_ARGUMENTS_MAX 8U /* of the OCI runtime */
+#define OPTIONS_ARGUMENTS_MAX 8U /* --runtime-arg */
 
 typedef enum OptionsSource {
         SOURCE_GVISOR, /* gVisor's own apt repository */
@@ -17,7 +17,8 @@ typedef enum OptionsDocker {
         DOCKER_LEAVE, /* somebody else's affair */
 } OptionsDocker;
 
-/* The command line of tee-install. Strings point into argv or are literals. */
+/* The command line of tee-install. Strings point into argv, into this struct, which is not to be copied, or are
+ * literals. */
 typedef struct Options {
         /* what to do: at least one, unless done */
         bool with_gvisor, uninstall, list_runtimes;
@@ -39,8 +40,9 @@ typedef struct Options {
 
         /* how Docker gets it */
         const char *runtime_name, *platform;
-        const char *runsc;                                /* path, or NULL for the one on $PATH */
-        const char *arguments[OPTIONS_ARGUMENTS_MAX + 1]; /* of the OCI runtime, ended by NULL */
+        const char *runsc; /* path, or NULL for the one on $PATH */
+        char platform_argument[64];
+        const char *arguments[OPTIONS_ARGUMENTS_MAX + 2]; /* of the OCI runtime, with its platform, ended by NULL */
         size_t arguments_size;
         OptionsDocker docker;
         const char *docker_config, *docker_socket;

@@ -5,6 +5,7 @@
 
 #include "download.h"
 #include "file.h"
+#include "os-release.h"
 #include "paths.h"
 #include "units.h"
 
@@ -23,45 +24,13 @@ static int fault(Install *install, int error, const char *remedy, const char *me
         return trouble_set(&install->trouble, error, remedy, "%s", message);
 }
 
-/* ---- os-release(5) ---- */
-
-/* The value of a line NAME=value, quotes taken off; malloc'ed, or NULL. */
-static char *os_release_value(const char *text, const char *name) {
-        size_t n = strlen(name);
-
-        for (const char *line = text; line; line = strchr(line, '\n')) {
-                line += *line == '\n';
-                if (strncmp(line, name, n) == 0 && line[n] == '=') {
-                        const char *value = line + n + 1;
-                        size_t size = strcspn(value, "\n");
-
-                        if (size >= 2 && (value[0] == '"' || value[0] == '\'') && value[size - 1] == value[0]) {
-                                value++;
-                                size -= 2;
-                        }
-                        return strndup(value, size);
-                }
-        }
-        return NULL;
-}
-
-static bool has_word(const char *words, const char *word) {
-        size_t n = strlen(word);
-
-        for (const char *at = words; at && (at = strstr(at, word)); at += n)
-                if ((at == words || at[-1] == ' ') && (at[n] == '\0' || at[n] == ' '))
-                        return true;
-        return false;
-}
-
 static int look_at_distribution(Install *install) {
         Buffer text = BUFFER_INIT(OS_RELEASE_MAX);
-        CLEANUP_FREE char *id = NULL, *like = NULL;
+        bool is_debian = false;
         int r = file_read("/etc/os-release", &text);
 
         if (r >= 0 && text.size > 0) {
-                id = os_release_value((const char *) text.data, "ID");
-                like = os_release_value((const char *) text.data, "ID_LIKE");
+                is_debian = os_release_is_debian((const char *) text.data);
                 install->host.name = os_release_value((const char *) text.data, "PRETTY_NAME");
         }
         buffer_deinit(&text);
@@ -71,7 +40,7 @@ static int look_at_distribution(Install *install) {
                 return -ENOMEM;
         if (install->options->source == SOURCE_NONE && !install->options->with_docker)
                 return 0;
-        if (!has_word(id, "debian") && !has_word(id, "ubuntu") && !has_word(like, "debian"))
+        if (!is_debian)
                 return trouble_set(&install->trouble, -EOPNOTSUPP,
                                    "install runsc by other means, then: tee-install --with-gvisor --source none",
                                    "%s is neither Debian nor Ubuntu", install->host.name);

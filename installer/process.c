@@ -10,8 +10,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#define PIECE_BYTES 4096
 #define LINE_MAX_BYTES ((size_t) 8 * 1024)
 #define KILL_USEC (10 * USEC_PER_SEC)
 
@@ -59,28 +61,37 @@ static int take_bytes(Pipe *pipe, const char *data, size_t size) {
         return r;
 }
 
-/* Returns 0 when there is nothing more for now, or at the end. */
-static int pipe_read(Pipe *pipe) {
-        char data[4096];
-        ssize_t n;
-        int r = 0;
+/* Reads once, at most so much, of what is there now. */
+static int pipe_read(Pipe *pipe, size_t most) {
+        char data[PIECE_BYTES];
+        ssize_t n = read(pipe->fd, data, most < sizeof(data) ? most : sizeof(data));
 
-        if (pipe->fd < 0)
-                return 0;
-        while (r >= 0 && (n = read(pipe->fd, data, sizeof(data))) > 0)
-                r = take_bytes(pipe, data, (size_t) n);
-        if (r >= 0 && n == 0) {
+        if (n > 0)
+                return take_bytes(pipe, data, (size_t) n);
+        if (n == 0) {
                 pipe->source = sd_event_source_disable_unref(pipe->source);
                 pipe->fd = close_fd(pipe->fd);
         }
-        return r;
+        return 0;
 }
 
+/* One piece at a time: who prints without end does not keep the loop from its other sources. */
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         (void) source;
         (void) fd;
         (void) revents;
-        return pipe_read(userdata);
+        return pipe_read(userdata, PIECE_BYTES);
+}
+
+/* What was in the pipe when the process had ended; who still holds it may go on to write. */
+static int pipe_drain(Pipe *pipe) {
+        int left = 0, r = 0;
+
+        if (pipe->fd < 0 || ioctl(pipe->fd, FIONREAD, &left) < 0)
+                return 0;
+        for (; r >= 0 && left > 0 && pipe->fd >= 0; left -= PIECE_BYTES)
+                r = pipe_read(pipe, (size_t) left);
+        return r;
 }
 
 static int pipe_open(Pipe *pipe, Loop *loop, int *ret_write_fd) {
@@ -114,6 +125,16 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
         return 0;
 }
 
+static bool has_name_of(const char *const *added, const char *entry) {
+        size_t n = strcspn(entry, "=");
+
+        for (; added && *added; added++)
+                if (strncmp(*added, entry, n) == 0 && (*added)[n] == '=')
+                        return true;
+        return false;
+}
+
+/* A name has to be there once: of two, getenv(3) finds the first, and a shell the last. */
 static char **environment_with(const char *const *added) {
         size_t n = 0, k = 0;
         char **all;
@@ -126,8 +147,10 @@ static char **environment_with(const char *const *added) {
         if (!all)
                 return NULL;
         for (size_t i = 0; i < k; i++)
-                all[i] = (char *) (uintptr_t) added[i]; /* getenv(3) finds the first of a name */
-        memcpy(all + k, environ, n * sizeof(*all));
+                all[i] = (char *) (uintptr_t) added[i];
+        for (size_t i = 0; i < n; i++)
+                if (!has_name_of(added, environ[i]))
+                        all[k++] = environ[i];
         return all;
 }
 
@@ -163,6 +186,8 @@ static int spawn(const Process *process, int text_fd, int status_fd, pid_t *ret_
                 r = posix_spawn_file_actions_adddup2(&actions, text_fd, STDERR_FILENO);
         if (r == 0 && status_fd >= 0)
                 r = posix_spawn_file_actions_adddup2(&actions, status_fd, PROCESS_STATUS_FD);
+        if (r == 0) /* what this program was started with, a service that a package starts would hold on to */
+                r = posix_spawn_file_actions_addclosefrom_np(&actions, PROCESS_STATUS_FD + (status_fd >= 0));
         if (r == 0)
                 r = posix_spawnattr_setsigmask(&attributes, &none);
         if (r == 0)
@@ -197,23 +222,33 @@ static int start(Running *running, Loop *loop, const Process *process) {
         return r;
 }
 
+/* Further interruptions are remembered, and change nothing. */
+static int await_in_any_case(Running *running, Loop *loop, uint64_t most_usec) {
+        bool interrupted = loop->interrupted;
+        int r;
+
+        do {
+                loop_pardon(loop);
+                r = loop_await(loop, &running->ended, most_usec);
+                interrupted |= loop->interrupted;
+        } while (r == -EINTR);
+        loop->interrupted = interrupted;
+        return r;
+}
+
 /* Returns 0, -EINTR or -ETIMEDOUT; in each case the process has ended. Another errno: it may run on. */
 static int await_end(Running *running, Loop *loop, uint64_t most_usec) {
-        int r = loop_await(loop, &running->ended, most_usec > 0 ? most_usec : UINT64_MAX / 2), killed;
+        int r = loop_await(loop, &running->ended, most_usec), ended = r;
 
-        if (r != -EINTR && r != -ETIMEDOUT)
-                return r;
         if (r == -EINTR) {
                 (void) kill(running->pid, SIGINT);
-                loop_pardon(loop);
-                killed = loop_await(loop, &running->ended, most_usec > 0 ? most_usec : UINT64_MAX / 2);
-                loop->interrupted = true;
-                if (killed == 0)
-                        return r;
+                ended = await_in_any_case(running, loop, most_usec);
         }
-        (void) kill(-running->pid, SIGKILL);
-        killed = loop_await(loop, &running->ended, KILL_USEC);
-        return killed == 0 ? r : killed;
+        if (ended == -ETIMEDOUT) {
+                (void) kill(-running->pid, SIGKILL);
+                ended = await_in_any_case(running, loop, KILL_USEC);
+        }
+        return ended < 0 ? ended : r;
 }
 
 static int exit_status(const siginfo_t *end) {
@@ -235,9 +270,9 @@ int process_run(Loop *loop, const Process *process, Buffer *output) {
         int r = loop->interrupted ? -EINTR : start(&running, loop, process);
 
         if (r >= 0) {
-                r = await_end(&running, loop, process->most_usec);
+                r = await_end(&running, loop, process->most_usec > 0 ? process->most_usec : UINT64_MAX / 2);
                 if (running.ended) {
-                        int text = pipe_read(&running.text), status = pipe_read(&running.status);
+                        int text = pipe_drain(&running.text), status = pipe_drain(&running.status);
 
                         if (r == 0)
                                 r = text < 0 ? text : status < 0 ? status : exit_status(&running.end);

@@ -136,10 +136,10 @@ const char *screen_size(uint64_t bytes, char text[SCREEN_SIZE_MAX]) {
         double size = (double) bytes / 1000.0;
         size_t unit = 0;
 
-        while (size >= 1000.0 && unit + 1 < ARRAY_SIZE(units)) {
+        while (size >= 999.5 && unit + 1 < ARRAY_SIZE(units)) { /* which would be printed as 1000 */
                 size /= 1000.0;
                 unit++;
         }
-        (void) snprintf(text, SCREEN_SIZE_MAX, size < 10.0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
+        (void) snprintf(text, SCREEN_SIZE_MAX, size < 9.95 ? "%.1f %s" : "%.0f %s", size, units[unit]);
         return text;
 }

@@ -25,6 +25,6 @@ void screen_progress(Screen *screen, const char *label, int percent, const char 
 /* Takes the unfinished line away. */
 void screen_clear(Screen *screen);
 
-/* "12.3 MB" of bytes; the text belongs to the caller's array. */
+/* "1.2 MB", "12 MB" of bytes; the text belongs to the caller's array. */
 #define SCREEN_SIZE_MAX 24
 const char *screen_size(uint64_t bytes, char text[SCREEN_SIZE_MAX]);

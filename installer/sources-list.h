@@ -10,5 +10,6 @@
 int sources_list_without(const char *text, size_t size, const char *url, Buffer *out, size_t *ret_found,
                          bool *ret_others);
 
-/* The same question for a deb822 file: does a stanza name the repository, and is there another stanza? */
+/* The same question for a deb822 file: does a stanza that is enabled name the repository, and is there anything else: a
+ * stanza of another repository, one that is disabled, or another address beside ours? */
 void sources_stanzas_look(const char *text, size_t size, const char *url, bool *ret_found, bool *ret_others);

@@ -109,6 +109,25 @@ TEST(one_that_differs_is_replaced_in_its_place) {
                    "}\n}\n");
 }
 
+/* In whatever form somebody else has written it. */
+TEST(one_that_is_there_is_left_as_it_is_written) {
+        static const char *const texts[] = {
+                "{\"runtimes\":{\"runsc\":{\"runtimeArgs\":[ \"--network=none\" ],\"path\":\"/usr/bin/runsc\"}}}\n",
+                "{\n  \"runtimes\": {\"runsc\": {\"path\": \"/usr/bin/runsc\",\n\n\"runtimeArgs\": "
+                "[\"\\u002d-network=none\"]}}}",
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+                expect_put(texts[i], texts[i]);
+}
+
+TEST(a_byte_order_mark_stays) {
+        expect_put("\xef\xbb\xbf{\"a\":1}", "\xef\xbb\xbf{\"a\":1,\"runtimes\":{\"runsc\":{\"path\":\"/usr/bin/"
+                                            "runsc\",\"runtimeArgs\":[\"--network=none\"]}}}");
+        expect_drop("\xef\xbb\xbf{\"runtimes\":{\"runsc\":1},\"a\":1}", true, "\xef\xbb\xbf{\"a\":1}");
+        expect_put("\xef\xbb\xbf\n", "{\n" MULTI "}\n");
+}
+
 TEST(it_is_seen_what_is_there) {
         static const struct {
                 const char *text;
@@ -156,6 +175,12 @@ TEST(what_cannot_be_worked_on_is_refused_and_says_where) {
         expect_refused("{\"runtimes\": {}, \"runtimes\": {}}", "'runtimes' twice");
         expect_refused("{\"runtimes\": {\"a\": {}, \"a\": {}}}", "'a' twice in 'runtimes'");
         expect_refused("{\"debug\": true} // why", "line 1, column 17");
+        expect_refused("{\"log-opts\": {\"a\": 1, \"b\": 2, \"a\": 3}}", "'a' twice in 'log-opts'");
+        expect_refused("{\"x\": [[{\"a\": 1, \"\\u0061\": 2}]]}", "'a' twice:");
+        expect_refused("{\"max\": 1e999}", "too large: 'max'");
+        expect_refused("{\"max\": [-1e999]}", "too large");
+        expect_refused("{\"a\": \"\\u0000\"}", "NUL");
+        expect_refused("\xff\xfe{", "line 1, column 1: not valid UTF-8"); /* UTF-16 */
 }
 
 TEST(a_registration_is_taken_out_and_the_rest_stays) {
@@ -170,6 +195,43 @@ TEST(a_registration_is_taken_out_and_the_rest_stays) {
         expect_drop("{\"a\":1,\"runtimes\":{},\"b\":2}", true, "{\"a\":1,\"b\":2}");
         expect_drop("{\"a\":1}", true, "{\"a\":1}");
         expect_drop("", true, "");
+}
+
+/* Copied to every line, it would pass the bound of what a registration may add. */
+TEST(a_first_key_far_to_the_right_is_no_indentation) {
+        char text[8 * 1024 + 32];
+
+        for (size_t n = 8; n <= 8 * 1024; n *= 4) {
+                Buffer out = BUFFER_INIT(1 << 20);
+                CLEANUP_FREE char *reason = NULL;
+
+                (void) snprintf(text, sizeof(text), "{\n%*s\"a\": 1\n}", (int) n, "");
+                assert_int_equal(daemon_json_put(text, strlen(text), &runsc, &out, &reason), 0);
+                assert_true(out.size < n + 1024);
+                buffer_deinit(&out);
+        }
+}
+
+TEST(a_file_without_keys_is_seen_to_be_one) {
+        static const struct {
+                const char *text;
+                bool is_empty;
+        } cases[] = {{"", true},     {" \n", true},   {"{}", true},      {"{ \n}\n", true},
+                     {"{", false},   {"[]", false},   {"null", false},   {"{\"a\":null}", false},
+                     {"{}x", false}, {"{}{}", false}, {"{\"a\":", false}};
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+                assert_case(daemon_json_is_empty(cases[i].text, strlen(cases[i].text)) == cases[i].is_empty, "%s",
+                            cases[i].text);
+}
+
+TEST(a_registration_is_told_in_one_line) {
+        static const char *const none[] = {NULL};
+        static const DaemonRuntime plain = {.name = "runsc", .path = "/opt/\"runsc\"", .arguments = none};
+        CLEANUP_FREE char *with = daemon_runtime_text(&runsc), *without = daemon_runtime_text(&plain);
+
+        assert_string_equal(with, "{\"path\":\"/usr/bin/runsc\",\"runtimeArgs\":[\"--network=none\"]}");
+        assert_string_equal(without, "{\"path\":\"/opt/\\\"runsc\\\"\"}");
 }
 
 TEST(put_and_drop_give_the_old_text_back) {
@@ -197,10 +259,15 @@ int main(void) {
                 cmocka_unit_test(the_author_s_indentation_is_kept),
                 cmocka_unit_test(other_oci_runtimes_stay),
                 cmocka_unit_test(one_that_differs_is_replaced_in_its_place),
+                cmocka_unit_test(one_that_is_there_is_left_as_it_is_written),
+                cmocka_unit_test(a_byte_order_mark_stays),
                 cmocka_unit_test(it_is_seen_what_is_there),
                 cmocka_unit_test(no_arguments_and_an_empty_list_are_the_same),
                 cmocka_unit_test(what_cannot_be_worked_on_is_refused_and_says_where),
                 cmocka_unit_test(a_registration_is_taken_out_and_the_rest_stays),
+                cmocka_unit_test(a_first_key_far_to_the_right_is_no_indentation),
+                cmocka_unit_test(a_file_without_keys_is_seen_to_be_one),
+                cmocka_unit_test(a_registration_is_told_in_one_line),
                 cmocka_unit_test(put_and_drop_give_the_old_text_back),
         };
 

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What apt and dpkg print, as they have printed it, and as they must not. */
+
+#include "apt-output.h"
+#include "unit.h"
+
+#include <stdio.h>
+
+/* ---- progress ---- */
+
+TEST(progress_is_read) {
+        static const struct {
+                const char *line;
+                int percent;
+                const char *words;
+        } cases[] = {
+                {"dlstatus:1:27.5:Retrieving file 1 of 2", 27, "Retrieving file 1 of 2"},
+                {"pmstatus:runsc:60.0:Unpacking runsc (amd64)", 60, "Unpacking runsc (amd64)"},
+                {"pmstatus:dpkg-exec:0.0:Running dpkg", 0, "Running dpkg"},
+                {"pmstatus:runsc:100:Installed: runsc", 100, "Installed: runsc"},
+                {"pmstatus:runsc:101:x", -1, "x"},
+                {"pmstatus:runsc:-1:x", -1, "x"},
+                {"pmstatus:runsc:1e99:x", -1, "x"},
+                {"pmstatus:runsc:nan:x", -1, "x"},
+                {"pmstatus:runsc::", 0, ""},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const char *words = NULL;
+                int percent = 7;
+
+                assert_true(apt_output_progress(cases[i].line, &percent, &words));
+                assert_int_equal(percent, cases[i].percent);
+                assert_string_equal(words, cases[i].words);
+        }
+}
+
+TEST(what_is_no_progress_is_passed_by) {
+        static const char *const lines[] = {"",
+                                            ":",
+                                            "dlstatus",
+                                            "dlstatus:1:27.5",
+                                            "pmerror:runsc:60:failed",
+                                            "pmconffile:/etc/x:60:'a' 'b'",
+                                            "media-change: x:y:z:w",
+                                            " dlstatus:1:2:x"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+                const char *words = "untouched";
+                int percent = 7;
+
+                assert_false(apt_output_progress(lines[i], &percent, &words));
+                assert_int_equal(percent, 7);
+                assert_string_equal(words, "untouched");
+        }
+}
+
+/* ---- errors ---- */
+
+static void expect_errors(const char *text, const char *wanted) {
+        CLEANUP_FREE char *errors = apt_output_errors(text);
+
+        assert_string_equal(errors, wanted);
+}
+
+TEST(errors_are_told_with_the_lines_that_explain_them) {
+        expect_errors("Ign:1 http://127.0.0.1/gvisor release InRelease\n"
+                      "Err:2 http://127.0.0.1/gvisor release Release\n"
+                      "  404  Not Found [IP: 127.0.0.1 80]\n"
+                      "Reading package lists...\n"
+                      "  not of an error\n"
+                      "E: The repository does not have a Release file.\n",
+                      "Err:2 http://127.0.0.1/gvisor release Release; 404  Not Found [IP: 127.0.0.1 80]; "
+                      "E: The repository does not have a Release file.");
+        expect_errors("dpkg: error processing archive x.deb (--unpack):\n"
+                      " no space left\n"
+                      "dpkg-deb: error: paste subprocess was killed\n"
+                      "W: a warning\n",
+                      "dpkg: error processing archive x.deb (--unpack):; dpkg-deb: error: paste subprocess was killed");
+        expect_errors("E: one\r\n  and more \r\nE: two", "E: one; and more; E: two");
+}
+
+TEST(without_errors_the_last_words_are_told) {
+        expect_errors("Reading package lists...\nKilled\n \t\r\n\n", "Killed");
+        expect_errors("  one line  ", "one line");
+        expect_errors("", "it said nothing");
+        expect_errors(" \n\n\t\n", "it said nothing");
+        expect_errors("WE: x\nErr 2\n", "Err 2");
+}
+
+TEST(errors_are_bounded) {
+        enum {
+                LINES = 100,
+                WIDTH = 40
+        };
+        char text[LINES * WIDTH + 1] = "", *to = text;
+        CLEANUP_FREE char *errors = NULL;
+
+        for (int i = 0; i < LINES; i++)
+                to += sprintf(to, "E: %036d\n", i);
+        errors = apt_output_errors(text);
+        assert_non_null(errors);
+        assert_true(strlen(errors) <= 2048);
+        assert_memory_equal(errors, "E: 000000000000000000000000000000000000; E: 0000", 48);
+}
+
+TEST(an_error_that_is_too_long_alone_is_told_as_the_last_words) {
+        CLEANUP_FREE char *text = malloc(4001);
+        CLEANUP_FREE char *errors = NULL;
+
+        assert_non_null(text);
+        memset(text, 'x', 4000);
+        memcpy(text, "E: ", 3);
+        text[4000] = '\0';
+        errors = apt_output_errors(text);
+        assert_string_equal(errors, text);
+}
+
+/* ---- what is offered ---- */
+
+#define URL "https://storage.googleapis.com/gvisor/releases"
+
+static void expect_offer(const char *text, const char *url, const char *suite, const char *exact, const char *wanted) {
+        const AptOffer offer = {.url = url, .suite = suite, .version = exact};
+        CLEANUP_FREE char *version = NULL;
+
+        assert_int_equal(apt_output_offer(text, &offer, &version), 0);
+        assert_case(!version == !wanted, "offered: %s", version ? version : "none");
+        if (wanted)
+                assert_string_equal(version, wanted);
+}
+
+static const char madison[] =
+        "     runsc | 20260831.0 | " URL " nightly/main amd64 Packages\n"
+        "     runsc | 20260801.0 | " URL " release/main amd64 Packages\n"
+        "     runsc | 20250707.0 | " URL " release/main amd64 Packages\n"
+        "     runsc | 0.0~20221219.0-1 | http://mirror.example/debian bookworm/main amd64 Packages\n"
+        "     runsc | 0.0~20221219.0-1 | http://mirror.example/debian bookworm/main Sources\n";
+
+TEST(the_newest_of_our_repository_is_offered) {
+        expect_offer(madison, URL, "release", NULL, "20260801.0");
+        expect_offer(madison, URL "/", "release", NULL, "20260801.0");
+        expect_offer(madison, URL, "nightly", NULL, "20260831.0");
+        expect_offer(madison, "http://mirror.example/debian", "bookworm", NULL, "0.0~20221219.0-1");
+}
+
+TEST(a_version_that_is_wanted_is_offered_or_none) {
+        expect_offer(madison, URL, "release", "20250707.0", "20250707.0");
+        expect_offer(madison, URL, "release", "20250707", NULL);
+        expect_offer(madison, URL, "release", "20250707.00", NULL);
+        expect_offer(madison, URL, "release", "20260831.0", NULL);
+}
+
+TEST(another_repository_or_suite_offers_nothing) {
+        expect_offer(madison, URL, "releas", NULL, NULL);
+        expect_offer(madison, URL, "release/main", NULL, NULL);
+        expect_offer(madison, URL "x", "release", NULL, NULL);
+        expect_offer(madison, "https://storage.googleapis.com/gvisor", "release", NULL, NULL);
+        expect_offer("", URL, "release", NULL, NULL);
+        expect_offer("N: Unable to locate package runsc\n", URL, "release", NULL, NULL);
+        expect_offer("runsc | 1 |\n| 1 | " URL " release/main\nrunsc |  | " URL " release/main\nrunsc | 1", URL,
+                     "release", NULL, NULL);
+}
+
+TEST(the_form_of_the_columns_does_not_matter) {
+        expect_offer("runsc|1|" URL "/ release/main amd64 Packages", URL, "release", NULL, "1");
+        expect_offer("runsc | 1 | " URL " release/main | more\r\n", URL "//", "release", "1", "1");
+}
+
+/* ---- what has come ---- */
+
+static void expect_added(const char *before, const char *now, const char *const *wanted) {
+        char **names = NULL;
+        size_t n = 0;
+
+        assert_int_equal(apt_output_added(before, now, &names), 0);
+        for (; names[n]; n++) {
+                assert_case(wanted[n] && strcmp(names[n], wanted[n]) == 0, "came: %s", names[n]);
+                free(names[n]);
+        }
+        assert_null(wanted[n]);
+        free(names);
+}
+
+#define EXPECT_ADDED(before, now, ...) expect_added((before), (now), (const char *const[]){__VA_ARGS__})
+
+TEST(what_has_come_is_told_by_name) {
+        EXPECT_ADDED("a installed\nb installed\n", "a installed\naa installed\nb installed\nc:i386 half-installed\n",
+                     "aa", "c:i386", NULL);
+        EXPECT_ADDED("aa installed\n", "a installed\naa installed\n", "a", NULL); /* a part of a line is no line */
+        EXPECT_ADDED("a installed", "a installed\n", NULL);
+        EXPECT_ADDED("a config-files\n", "a installed\n", "a", NULL);
+        EXPECT_ADDED("a installed\n", "\n \n", NULL);
+        EXPECT_ADDED("", "", NULL);
+        EXPECT_ADDED("", "a installed", "a", NULL);
+}
+
+/* docker.io brings more than twenty to a bare host. */
+TEST(however_many_have_come_all_of_them_are_told) {
+        enum {
+                PACKAGES = 200
+        };
+        char now[PACKAGES * 24] = "", *to = now;
+        char **names = NULL;
+        size_t n = 0;
+
+        for (int i = 0; i < PACKAGES; i++)
+                to += sprintf(to, "package-%d installed\n", i);
+        assert_int_equal(apt_output_added("package-7 installed\n", now, &names), 0);
+        for (; names[n]; n++)
+                free(names[n]);
+        free(names);
+        assert_int_equal(n, PACKAGES - 1);
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(progress_is_read),
+                cmocka_unit_test(what_is_no_progress_is_passed_by),
+                cmocka_unit_test(errors_are_told_with_the_lines_that_explain_them),
+                cmocka_unit_test(without_errors_the_last_words_are_told),
+                cmocka_unit_test(errors_are_bounded),
+                cmocka_unit_test(an_error_that_is_too_long_alone_is_told_as_the_last_words),
+                cmocka_unit_test(the_newest_of_our_repository_is_offered),
+                cmocka_unit_test(a_version_that_is_wanted_is_offered_or_none),
+                cmocka_unit_test(another_repository_or_suite_offers_nothing),
+                cmocka_unit_test(the_form_of_the_columns_does_not_matter),
+                cmocka_unit_test(what_has_come_is_told_by_name),
+                cmocka_unit_test(however_many_have_come_all_of_them_are_told),
+        };
+
+        return RUN_TESTS(tests);
+}
