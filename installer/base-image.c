@@ -84,9 +84,8 @@ static int nameless_file(int *ret_write_fd, int *ret_read_fd) {
         (void) unlink(path);
         if (read_fd < 0 || fchmod(write_fd, 0700) < 0)
                 return -errno;
-        *ret_write_fd = write_fd;
-        *ret_read_fd = read_fd;
-        write_fd = read_fd = -1;
+        *ret_write_fd = take_fd(&write_fd);
+        *ret_read_fd = take_fd(&read_fd);
         return 0;
 }
 
@@ -141,7 +140,6 @@ int base_image_read_deno(const RuntimeImages *images, const char *name, int *ret
         engine_container_remove(images->engine, container);
         if (r < 0)
                 return r;
-        *ret_fd = read_fd;
-        read_fd = -1;
+        *ret_fd = take_fd(&read_fd);
         return 0;
 }
