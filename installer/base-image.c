@@ -46,6 +46,8 @@ static int check_machine(const RuntimeImages *images, const char *name, const cJ
 
 int base_image_have(const RuntimeImages *images, const char *name, cJSON **ret_image) {
         CLEANUP_JSON cJSON *image = NULL;
+        bool is_deno = strcmp(images->options->with_runtime, "deno") == 0;
+        const char *remedy = is_deno ? "a deno program that is on this machine: --deno PATH" : NULL;
         uint64_t silence_ms = images->options->wait_ms;
         int r = engine_image(images->engine, name, &image);
 
@@ -56,7 +58,7 @@ int base_image_have(const RuntimeImages *images, const char *name, cJSON **ret_i
         if (r >= 0 && !image) {
                 if (silence_ms < SILENCE_LEAST_MS)
                         silence_ms = SILENCE_LEAST_MS;
-                r = engine_pull(images->engine, images->screen, name, silence_ms * USEC_PER_MSEC);
+                r = engine_pull(images->engine, images->screen, name, silence_ms * USEC_PER_MSEC, remedy);
                 if (r >= 0)
                         r = engine_image(images->engine, name, &image);
                 if (r >= 0 && !image)

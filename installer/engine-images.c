@@ -162,7 +162,7 @@ static void on_pull_event(const cJSON *event, void *userdata) {
         show_pull(work->screen, &work->pull);
 }
 
-int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t silence_usec) {
+int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t silence_usec, const char *remedy) {
         CLEANUP(work_deinit) Work work = {.screen = screen};
         char received[SCREEN_SIZE_MAX];
         DockerCall *call = NULL;
@@ -172,11 +172,10 @@ int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t sile
         r = docker_image_pull(engine->docker, image, on_pull_event, engine_on_done, &work, &call);
         r = await(engine, screen, r, &call, &work, silence_usec);
         if (r == -ETIMEDOUT && !work.answer.done)
-                return trouble_set(engine->trouble, r, "try again later, or give the program itself with --deno PATH",
-                                   "the registry has sent nothing of %s for %llu seconds", image,
-                                   (unsigned long long) (silence_usec / USEC_PER_SEC));
+                return trouble_set(engine->trouble, r, remedy, "the registry has sent nothing of %s for %llu seconds",
+                                   image, (unsigned long long) (silence_usec / USEC_PER_SEC));
         if (r < 0 && r != -EINTR)
-                return trouble_set(engine->trouble, r, NULL, "%s could not be pulled: %s", image,
+                return trouble_set(engine->trouble, r, remedy, "%s could not be pulled: %s", image,
                                    work.answer.message ? work.answer.message : strerror(-r));
         if (r < 0)
                 return r;
