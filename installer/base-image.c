@@ -46,6 +46,8 @@ static int check_machine(const RuntimeImages *images, const char *name, const cJ
 
 int base_image_have(const RuntimeImages *images, const char *name, cJSON **ret_image) {
         CLEANUP_JSON cJSON *image = NULL;
+        bool is_deno = strcmp(images->options->with_runtime, "deno") == 0;
+        const char *remedy = is_deno ? "a deno program that is on this machine: --deno PATH" : NULL;
         uint64_t silence_ms = images->options->wait_ms;
         int r = engine_image(images->engine, name, &image);
 
@@ -56,7 +58,7 @@ int base_image_have(const RuntimeImages *images, const char *name, cJSON **ret_i
         if (r >= 0 && !image) {
                 if (silence_ms < SILENCE_LEAST_MS)
                         silence_ms = SILENCE_LEAST_MS;
-                r = engine_pull(images->engine, images->screen, name, silence_ms * USEC_PER_MSEC);
+                r = engine_pull(images->engine, images->screen, name, silence_ms * USEC_PER_MSEC, remedy);
                 if (r >= 0)
                         r = engine_image(images->engine, name, &image);
                 if (r >= 0 && !image)
@@ -84,9 +86,8 @@ static int nameless_file(int *ret_write_fd, int *ret_read_fd) {
         (void) unlink(path);
         if (read_fd < 0 || fchmod(write_fd, 0700) < 0)
                 return -errno;
-        *ret_write_fd = write_fd;
-        *ret_read_fd = read_fd;
-        write_fd = read_fd = -1;
+        *ret_write_fd = take_fd(&write_fd);
+        *ret_read_fd = take_fd(&read_fd);
         return 0;
 }
 
@@ -141,7 +142,6 @@ int base_image_read_deno(const RuntimeImages *images, const char *name, int *ret
         engine_container_remove(images->engine, container);
         if (r < 0)
                 return r;
-        *ret_fd = read_fd;
-        read_fd = -1;
+        *ret_fd = take_fd(&read_fd);
         return 0;
 }

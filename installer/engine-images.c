@@ -16,6 +16,10 @@
 #define SILENCE_USEC (600 * USEC_PER_SEC)
 #define CALL_USEC (120 * USEC_PER_SEC)
 
+/* Docker works on few layers at the same time. */
+#define LAYERS_SHOWN 8U
+#define LAYER_LABEL_SIZE 11U /* so many digits as there is room for */
+
 /* A call that may take long. */
 typedef struct Work {
         EngineAnswer answer; /* first: engine_on_done() has the same userdata as all callbacks */
@@ -79,7 +83,9 @@ static ssize_t give(void *data, size_t size, void *userdata) {
         if (n < 0)
                 return n;
         work->moved += (uint64_t) n;
-        if (work->screen && work->size > 0)
+        if (work->screen && n == 0)
+                screen_progress(work->screen, work->label, -1, "Docker unpacks it");
+        else if (work->screen)
                 screen_progress(work->screen, work->label, (int) (work->moved * 100 / work->size), "%s of %s",
                                 screen_size(work->moved, moved), screen_size(work->size, whole));
         return n;
@@ -127,18 +133,36 @@ int engine_container_unpack(Engine *engine, const char *id, Tar *tar) {
 
 /* ---- an image comes from a registry ---- */
 
+/* The sum, and below it the layers that something is being done with, where there are several. */
+static void show_pull(Screen *screen, const PullProgress *pull) {
+        CLEANUP_FREE char *text = pull_progress_text(pull);
+        unsigned shown = 0;
+
+        screen_block(screen);
+        screen_progress(screen, "pull", pull_progress_percent(pull), "%s", text ? text : "");
+        for (size_t i = 0; i < pull->size && pull->size > 1 && shown < LAYERS_SHOWN; i++) {
+                const PullLayer *layer = &pull->layers[i];
+                CLEANUP_FREE char *what = pull_layer_is_active(layer) ? pull_layer_text(layer) : NULL;
+                char label[LAYER_LABEL_SIZE];
+
+                if (!what)
+                        continue;
+                (void) snprintf(label, sizeof(label), "%s", layer->id);
+                screen_below(screen);
+                screen_progress(screen, label, pull_layer_percent(layer), "%s", what);
+                shown++;
+        }
+}
+
 static void on_pull_event(const cJSON *event, void *userdata) {
         Work *work = userdata;
-        CLEANUP_FREE char *text = NULL;
 
         work->heard = now_usec();
         pull_progress_take(&work->pull, event);
-        text = pull_progress_text(&work->pull);
-        if (text)
-                screen_progress(work->screen, "pull", pull_progress_percent(&work->pull), "%s", text);
+        show_pull(work->screen, &work->pull);
 }
 
-int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t silence_usec) {
+int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t silence_usec, const char *remedy) {
         CLEANUP(work_deinit) Work work = {.screen = screen};
         char received[SCREEN_SIZE_MAX];
         DockerCall *call = NULL;
@@ -148,11 +172,10 @@ int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t sile
         r = docker_image_pull(engine->docker, image, on_pull_event, engine_on_done, &work, &call);
         r = await(engine, screen, r, &call, &work, silence_usec);
         if (r == -ETIMEDOUT && !work.answer.done)
-                return trouble_set(engine->trouble, r, "try again later, or give the program itself with --deno PATH",
-                                   "the registry has sent nothing of %s for %llu seconds", image,
-                                   (unsigned long long) (silence_usec / USEC_PER_SEC));
+                return trouble_set(engine->trouble, r, remedy, "the registry has sent nothing of %s for %llu seconds",
+                                   image, (unsigned long long) (silence_usec / USEC_PER_SEC));
         if (r < 0 && r != -EINTR)
-                return trouble_set(engine->trouble, r, NULL, "%s could not be pulled: %s", image,
+                return trouble_set(engine->trouble, r, remedy, "%s could not be pulled: %s", image,
                                    work.answer.message ? work.answer.message : strerror(-r));
         if (r < 0)
                 return r;

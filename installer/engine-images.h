@@ -14,8 +14,9 @@
 /* Makes an image of the archive. ret_id (owned by the caller) is its id. */
 int engine_import(Engine *engine, Screen *screen, const DockerImage *image, Tar *tar, char **ret_id);
 
-/* Has Docker fetch the image; gives up a registry that is silent for so long. */
-int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t silence_usec);
+/* Has Docker fetch the image; gives up a registry that is silent for so long. remedy (or NULL) is what helps where it
+ * cannot be had. */
+int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t silence_usec, const char *remedy);
 
 /* An array, owned by the caller. */
 int engine_images(Engine *engine, const char *label, cJSON **ret_images);

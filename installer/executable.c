@@ -95,6 +95,12 @@ static int read_header(int fd, Elf64_Ehdr *ret_header) {
         return 0;
 }
 
+/* Whether both are for the same machine. */
+static bool is_same(const Elf64_Ehdr *a, const Elf64_Ehdr *b) {
+        return a->e_ident[EI_DATA] == b->e_ident[EI_DATA] && a->e_ident[EI_CLASS] == b->e_ident[EI_CLASS] &&
+               a->e_machine == b->e_machine;
+}
+
 static bool has_loader(int fd, const Elf64_Ehdr *header) {
         Elf64_Phdr part;
 
@@ -110,9 +116,11 @@ static bool has_loader(int fd, const Elf64_Ehdr *header) {
 int executable_check(const Executable *program, bool *ret_dynamic, Trouble *trouble) {
         CLEANUP_FD int fd = open(program->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
                        own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-        Elf64_Ehdr header, ours;
-        int r = fd < 0 || own < 0 ? -errno : read_header(own, &ours);
+        Elf64_Ehdr header = {0}, ours = {0};
+        int r = fd < 0 || own < 0 ? -errno : 0;
 
+        if (r >= 0)
+                r = read_header(own, &ours);
         if (r >= 0)
                 r = read_header(fd, &header);
         if (r == -ENOEXEC)
@@ -120,8 +128,7 @@ int executable_check(const Executable *program, bool *ret_dynamic, Trouble *trou
                                    program->name);
         if (r < 0)
                 return trouble_set(trouble, r, NULL, "%s cannot be read: %s", program->name, strerror(-r));
-        if (header.e_ident[EI_DATA] != ours.e_ident[EI_DATA] || header.e_ident[EI_CLASS] != ours.e_ident[EI_CLASS] ||
-            header.e_machine != ours.e_machine)
+        if (!is_same(&header, &ours))
                 return trouble_set(trouble, -ENOEXEC, NULL, "%s is a program for %s, and this machine is %s",
                                    program->name,
                                    header.e_ident[EI_DATA] == ours.e_ident[EI_DATA] ? machine_name(header.e_machine)

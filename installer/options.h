@@ -27,7 +27,7 @@ typedef struct Options {
 
         /* how */
         bool dry_run, yes, force, keep_going, json, purge, with_docker;
-        uint64_t wait_ms; /* for other installers to end */
+        uint64_t wait_ms; /* for other installers to end, for a registry to go on */
 
         /* where runsc comes from */
         OptionsSource source;

@@ -2,7 +2,7 @@
 
 /* Docker tells of each layer by its short id in words that have been the same since its beginnings ("Downloading",
  * "Pull complete"), and of sizes in progressDetail. With the image store of containerd, "Extracting" counts seconds
- * there, so sizes are taken from downloads alone. Words that are not known change nothing. */
+ * there and has no total. Words that are not known change nothing. */
 
 #include "pull-progress.h"
 #include "screen.h"
@@ -43,10 +43,30 @@ static PullLayer *find_layer(PullProgress *progress, const char *id) {
         return layer;
 }
 
+static int percent_of(uint64_t part, uint64_t whole) {
+        return whole == 0 ? -1 : part >= whole ? 100 : (int) ((double) part * 100.0 / (double) whole);
+}
+
+static void take_state(PullLayer *layer, PullState state, uint64_t current, uint64_t total) {
+        layer->state = state;
+        if (state == PULL_WAITING)
+                layer->received = 0;
+        if (state >= PULL_DOWNLOADED)
+                layer->received = layer->expected;
+        if (state == PULL_DOWNLOADING && total > 0) {
+                layer->expected = total;
+                layer->received = current < total ? current : total;
+        }
+        if (state == PULL_UNPACKING && total > 0)
+                layer->unpacked = percent_of(current, total);
+        if (state == PULL_DONE)
+                layer->unpacked = 100;
+}
+
 void pull_progress_take(PullProgress *progress, const cJSON *event) {
         const char *id = json_get_string(event, "id"), *status = json_get_string(event, "status");
         const cJSON *detail = json_get_object(event, "progressDetail");
-        int64_t received = json_get_integer(detail, "current", 0), expected = json_get_integer(detail, "total", 0);
+        int64_t current = json_get_integer(detail, "current", 0), total = json_get_integer(detail, "total", 0);
         PullState state;
         PullLayer *layer;
 
@@ -58,16 +78,10 @@ void pull_progress_take(PullProgress *progress, const cJSON *event) {
         progress->retry[0] = '\0';
         if (strncmp(status, "Retrying", 8) == 0)
                 (void) snprintf(progress->retry, sizeof(progress->retry), "%s", status);
-        layer->state = state;
-        if (state == PULL_WAITING)
-                layer->received = 0;
-        if (state >= PULL_DOWNLOADED && layer->expected > 0)
-                layer->received = layer->expected;
-        if (state == PULL_DOWNLOADING && expected > 0 && received >= 0) {
-                layer->expected = (uint64_t) expected;
-                layer->received = (uint64_t) (received < expected ? received : expected);
-        }
+        take_state(layer, state, current > 0 ? (uint64_t) current : 0, total > 0 ? (uint64_t) total : 0);
 }
+
+/* ---- the sum ---- */
 
 uint64_t pull_progress_received(const PullProgress *progress) {
         uint64_t received = 0;
@@ -85,12 +99,6 @@ static uint64_t expected_of(const PullProgress *progress) {
         return expected;
 }
 
-int pull_progress_percent(const PullProgress *progress) {
-        uint64_t received = pull_progress_received(progress), expected = expected_of(progress);
-
-        return expected == 0 ? -1 : (int) ((double) received * 100.0 / (double) expected);
-}
-
 static size_t count(const PullProgress *progress, PullState at_least) {
         size_t n = 0;
 
@@ -99,18 +107,55 @@ static size_t count(const PullProgress *progress, PullState at_least) {
         return n;
 }
 
+static bool is_downloaded(const PullProgress *progress) {
+        return progress->size > 0 && count(progress, PULL_DOWNLOADED) == progress->size;
+}
+
+int pull_progress_percent(const PullProgress *progress) {
+        uint64_t unpacked = 0;
+
+        if (!is_downloaded(progress))
+                return percent_of(pull_progress_received(progress), expected_of(progress));
+        for (size_t i = 0; i < progress->size; i++)
+                unpacked += (uint64_t) progress->layers[i].unpacked;
+        return percent_of(unpacked, 100 * progress->size);
+}
+
 char *pull_progress_text(const PullProgress *progress) {
         char received[SCREEN_SIZE_MAX], expected[SCREEN_SIZE_MAX];
-        size_t done = count(progress, PULL_DONE);
-        const char *what = count(progress, PULL_DOWNLOADED) < progress->size ? "" : ", unpacking";
+        CLEANUP_FREE char *layers =
+                progress->size > 1 ? text_format(", %zu of %zu layers done", count(progress, PULL_DONE), progress->size)
+                                   : strdup("");
 
+        if (!layers)
+                return NULL;
         if (progress->retry[0])
                 return text_format("the registry broke off: %s", progress->retry);
         if (pull_progress_percent(progress) < 0)
                 return strdup("asking the registry");
         (void) screen_size(pull_progress_received(progress), received);
         (void) screen_size(expected_of(progress), expected);
-        if (progress->size == 1)
-                return text_format("%s of %s%s", received, expected, what);
-        return text_format("%s of %s, %zu of %zu layers done%s", received, expected, done, progress->size, what);
+        if (is_downloaded(progress))
+                return text_format("unpacking %s%s", received, layers);
+        return text_format("%s of %s%s", received, expected, layers);
+}
+
+/* ---- a layer ---- */
+
+bool pull_layer_is_active(const PullLayer *layer) {
+        return layer->state == PULL_DOWNLOADING || layer->state == PULL_UNPACKING;
+}
+
+int pull_layer_percent(const PullLayer *layer) {
+        return layer->state == PULL_UNPACKING ? layer->unpacked : percent_of(layer->received, layer->expected);
+}
+
+char *pull_layer_text(const PullLayer *layer) {
+        char received[SCREEN_SIZE_MAX], expected[SCREEN_SIZE_MAX];
+
+        (void) screen_size(layer->received, received);
+        (void) screen_size(layer->expected, expected);
+        if (layer->state == PULL_UNPACKING)
+                return text_format("unpacking %s", received);
+        return text_format("%s of %s", received, expected);
 }

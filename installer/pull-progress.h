@@ -19,6 +19,7 @@ typedef struct PullLayer {
         char id[16];
         PullState state;
         uint64_t received, expected; /* bytes; expected is 0 until the registry has told */
+        int unpacked;                /* per cent */
 } PullLayer;
 
 /* Zero-initialised is a pull of which nothing has been told. */
@@ -30,11 +31,17 @@ typedef struct PullProgress {
 
 void pull_progress_take(PullProgress *progress, const cJSON *event);
 
-/* What has been downloaded of all that is known to be needed, in per cent; -1 as long as nothing is known. */
+/* What has been downloaded of all that is known to be needed, then what has been unpacked, in per cent; -1 as long as
+ * nothing is known. */
 int pull_progress_percent(const PullProgress *progress);
 
-/* "21 of 48 MB, layer 3 of 7", for people. NULL on ENOMEM. */
+/* "21 MB of 48 MB, 3 of 7 layers done", for people. NULL on ENOMEM. */
 char *pull_progress_text(const PullProgress *progress);
+
+/* The same of a layer that is being downloaded or unpacked; false of another. */
+bool pull_layer_is_active(const PullLayer *layer);
+int pull_layer_percent(const PullLayer *layer);
+char *pull_layer_text(const PullLayer *layer);
 
 /* Bytes that were downloaded. */
 uint64_t pull_progress_received(const PullProgress *progress);

@@ -14,52 +14,34 @@
  * container cannot be that; it is removed at the end, or by the next run when this one is killed. */
 
 #include "runtime-image.h"
-#include "base-image.h"
 #include "engine-images.h"
-#include "executable.h"
-#include "parts.h"
-#include "recipe.h"
+#include "runtime-recipe.h"
 #include "text.h"
-#include "version.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
-#define PRELOAD "/usr/lib/tee/keep-memory.so"
-#define ADAPTER "/usr/lib/tee/adapter.ts"
 #define USERS_MAX ((size_t) 1024 * 1024)
 #define ID_SHOWN 19 /* "sha256:" and twelve digits, as docker(1) shows them */
 
 /* One image that is to be made. */
 typedef struct Making {
-        const RuntimeImages *images;
+        const Options *options; /* these four are not owned */
         Engine *engine;
         Trouble *trouble;
         Screen *screen;
-        const Options *options;
-        const char *runtime;
-        char *image; /* its name */
-        Parts parts;
-        Recipe recipe;
-        char *version; /* of the language */
-        size_t libraries;
-        const char *base; /* the image that the program, or all, comes from; NULL: none */
-        int program_fd;   /* of what was read out of it */
-        char *program_path, *program_name;
+
+        RuntimeRecipe runtime;
+        char *image;               /* its name */
         char *old_id, *old_recipe; /* of the image that has the name; NULL for none */
         char *id;
 } Making;
 
 static void making_deinit(Making *making) {
-        parts_deinit(&making->parts);
-        recipe_deinit(&making->recipe);
+        runtime_recipe_deinit(&making->runtime);
         free(making->image);
-        free(making->version);
-        (void) close_fd(making->program_fd);
-        free(making->program_path);
-        free(making->program_name);
         free(making->old_id);
         free(making->old_recipe);
         free(making->id);
@@ -105,232 +87,6 @@ static int look_at_old(Making *making) {
         return making->old_id && making->old_recipe ? 0 : -ENOMEM;
 }
 
-/* ---- what goes into the image ---- */
-
-static int add_file(Making *making, mode_t mode, const char *source, const char *path) {
-        int r = tar_add_file(making->recipe.tar, path, mode, source);
-
-        if (r == -EEXIST) /* a library that is told twice */
-                return 0;
-        return r < 0 ? trouble_set(making->trouble, r, NULL, "%s cannot go into the image as %s: %s", source, path,
-                                   strerror(-r))
-                     : 0;
-}
-
-static int on_library(const char *path, void *userdata) {
-        Making *making = userdata;
-
-        making->libraries++;
-        return add_file(making, 0755, path, path);
-}
-
-/* "deno 2.9.5 (stable, …)" → "2.9.5" */
-static int take_version(Making *making, const Executable *program, const char *line, const char *first_word) {
-        size_t skip = strlen(first_word), size;
-
-        if (strncmp(line, first_word, skip) != 0 || line[skip] != ' ')
-                return trouble_set(making->trouble, -ENOEXEC, NULL, "%s is no %s: it says '%s'", program->name,
-                                   first_word, line);
-        size = strcspn(line + skip + 1, " ");
-        making->version = strndup(line + skip + 1, size);
-        return making->version ? 0 : -ENOMEM;
-}
-
-static int deno_from_image(Making *making) {
-        CLEANUP_FREE char *place = NULL;
-        int r = base_image_read_deno(making->images, making->base, &making->program_fd, &place);
-
-        if (r < 0 || !place)
-                return r;
-        making->program_name = text_format("%s of %s", place, making->base);
-        making->program_path = text_format("/proc/%d/fd/%d", (int) getpid(), making->program_fd);
-        return making->program_name && making->program_path ? 0 : -ENOMEM;
-}
-
-static int find_deno(Making *making) {
-        Trouble none = {0};
-        int r;
-
-        making->base = making->options->base_image;
-        if (!making->base) {
-                r = executable_find("deno", making->options->deno, "--deno",
-                                    making->options->deno ? making->trouble : &none, &making->program_path);
-                trouble_deinit(&none);
-                if (r >= 0 && !(making->program_name = strdup(making->program_path)))
-                        r = -ENOMEM;
-                if (r >= 0 || making->options->deno)
-                        return r;
-                making->base = RUNTIME_DENO_IMAGE;
-        }
-        return deno_from_image(making);
-}
-
-static int add_deno_settings(Making *making) {
-        CLEANUP_FREE char *adapter = NULL, *keep_memory = NULL;
-        int r = parts_find_adapter(&making->parts, "deno.ts", making->trouble, &adapter);
-
-        if (r >= 0)
-                r = add_file(making, 0644, adapter, ADAPTER);
-        if (r >= 0)
-                r = parts_find_keep_memory(&making->parts, making->trouble, &keep_memory);
-        if (r >= 0)
-                r = add_file(making, 0755, keep_memory, PRELOAD);
-        if (r >= 0)
-                r = recipe_add_root(&making->recipe, PRELOAD);
-        if (r >= 0)
-                r = recipe_set_environment(&making->recipe, "DENO_DIR", "/tmp/.deno");
-        if (r >= 0)
-                r = recipe_set_environment(&making->recipe, "DENO_NO_UPDATE_CHECK", "1");
-        if (r >= 0)
-                r = recipe_set_environment(&making->recipe, "NO_COLOR", "1");
-        return r;
-}
-
-static int add_deno(Making *making) {
-        CLEANUP_FREE char *line = NULL;
-        bool is_dynamic = false;
-        int r = find_deno(making);
-
-        if (r < 0 || !making->program_path) /* a dry run that would read it out of an image */
-                return r;
-
-        Executable program = {.name = making->program_name, .path = making->program_path};
-
-        r = executable_check(&program, &is_dynamic, making->trouble);
-        if (r >= 0)
-                r = executable_version(making->engine->loop, &program, "--version", making->trouble, &line);
-        if (r >= 0)
-                r = take_version(making, &program, line, "deno");
-        if (r >= 0)
-                r = add_file(making, 0755, program.path, "/usr/bin/deno");
-        if (r >= 0 && is_dynamic)
-                r = executable_libraries(making->engine->loop, &program, on_library, making, making->trouble);
-        return r < 0 ? r : add_deno_settings(making);
-}
-
-/* The names under which busybox is itself: a line each. */
-static int add_applet(const char *line, void *userdata) {
-        Making *making = userdata;
-        CLEANUP_FREE char *path = text_format("/bin/%s", line);
-        int r = path ? tar_add_link(making->recipe.tar, path, "busybox") : -ENOMEM;
-
-        return r == -EEXIST ? 0 : r;
-}
-
-static int add_sh(Making *making) {
-        CLEANUP_FREE char *line = NULL;
-        bool is_dynamic = false;
-        int r = executable_find("busybox", making->options->busybox, "--busybox", making->trouble,
-                                &making->program_path);
-
-        if (r < 0)
-                return r;
-        making->program_name = strdup(making->program_path);
-        if (!making->program_name)
-                return -ENOMEM;
-
-        Executable program = {.name = making->program_name, .path = making->program_path};
-
-        r = executable_check(&program, &is_dynamic, making->trouble);
-        if (r >= 0 && is_dynamic)
-                r = trouble_set(making->trouble, -ENOEXEC, "apt-get install busybox-static", "%s is not static",
-                                program.name);
-        if (r >= 0)
-                r = executable_version(making->engine->loop, &program, NULL, making->trouble, &line);
-        if (r >= 0)
-                r = take_version(making, &program, line, "BusyBox");
-        if (r >= 0)
-                r = add_file(making, 0755, program.path, "/bin/busybox");
-        if (r >= 0)
-                r = executable_lines(making->engine->loop, &program, "--list", add_applet, making, making->trouble);
-        return r < 0 ? r : recipe_add_root(&making->recipe, NULL);
-}
-
-static int check_volumes(Making *making, const cJSON *image) {
-        const cJSON *volumes = json_get_object(json_get_object(image, "Config"), "Volumes");
-
-        if (cJSON_GetArraySize(volumes) == 0)
-                return 0;
-        return trouble_set(making->trouble, -EOPNOTSUPP, NULL,
-                           "%s declares a volume (%s): each sandbox would get a folder on the host's disk, without a "
-                           "limit",
-                           making->base, volumes->child->string);
-}
-
-/* Folders that a sandbox needs, and the guest; users are added when the container is there to be looked at. */
-static int add_to_base(Making *making) {
-        static const struct {
-                const char *path;
-                mode_t mode;
-        } folders[] = {{"/dev", 0755},  {"/proc", 0555}, {"/sys", 0555},
-                       {"/tmp", 01777}, {"/work", 0755}, {"/tee", 0700}};
-        CLEANUP_JSON cJSON *image = NULL;
-        const char *id;
-        int r;
-
-        making->base = making->options->base_image;
-        making->version = strdup(making->base);
-        r = making->version ? base_image_have(making->images, making->base, &image) : -ENOMEM;
-        if (r < 0 || !image)
-                return r;
-        r = check_volumes(making, image);
-        if (r < 0)
-                return r;
-        id = json_get_string(image, "Id");
-        making->recipe.base_id = strdup(id ? id : making->base);
-        making->program_name = strdup(making->base);
-        if (!making->recipe.base_id || !making->program_name)
-                return -ENOMEM;
-        for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(folders); i++)
-                r = tar_add_folder(making->recipe.tar, folders[i].path, folders[i].mode);
-        /* What a base image has run in its containers from time to time would run in each sandbox. */
-        return r < 0 ? r : recipe_add_change(&making->recipe, "HEALTHCHECK NONE");
-}
-
-static bool is_from_base(const Making *making) {
-        return making->options->base_image && strcmp(making->runtime, "deno") != 0;
-}
-
-static int check_use(Making *making) {
-        const Options *options = making->options;
-
-        if (options->base_image && (options->deno || options->busybox))
-                return trouble_set(making->trouble, -EINVAL, NULL,
-                                   "--base and --%s are two places to take the program from",
-                                   options->deno ? "deno" : "busybox");
-        if (options->deno && strcmp(making->runtime, "deno") != 0)
-                return trouble_set(making->trouble, -EINVAL, NULL, "--deno is for the runtime deno");
-        if (options->busybox && strcmp(making->runtime, "sh") != 0)
-                return trouble_set(making->trouble, -EINVAL, NULL, "--busybox is for the runtime sh");
-        if (!options->base_image && strcmp(making->runtime, "deno") != 0 && strcmp(making->runtime, "sh") != 0)
-                return trouble_set(making->trouble, -EINVAL, "give the image that it is made from with --base IMAGE",
-                                   "how to make the runtime '%s' is not known", making->runtime);
-        return 0;
-}
-
-/* Puts the recipe together; it stays open (recipe.digest is "") where a dry run cannot know it all. */
-static int write_recipe(Making *making) {
-        Recipe *recipe = &making->recipe;
-        int r = is_from_base(making)                   ? add_to_base(making)
-                : strcmp(making->runtime, "deno") == 0 ? add_deno(making)
-                                                       : add_sh(making);
-
-        if (r < 0 || !making->program_name)
-                return r;
-        r = add_file(making, 0500, making->parts.guest, "/tee/tee-guest");
-        if (r >= 0)
-                r = recipe_set_label(recipe, TEE_IMAGE_LABEL_GUEST, making->parts.guest_version);
-        if (r >= 0)
-                r = recipe_set_label(recipe, RECIPE_LABEL_RUNTIME, making->runtime);
-        if (r >= 0)
-                r = recipe_set_label(recipe, RECIPE_LABEL_RUNTIME_VERSION, making->version);
-        if (r >= 0 && making->base)
-                r = recipe_set_label(recipe, RECIPE_LABEL_BASE, making->base);
-        if (r >= 0)
-                r = recipe_close(recipe, making->runtime);
-        return r < 0 ? trouble_set(making->trouble, r, NULL, "the image cannot be put together: %s", strerror(-r)) : 0;
-}
-
 /* ---- the image is made ---- */
 
 static int take_to_buffer(const void *data, size_t size, void *userdata) {
@@ -363,7 +119,7 @@ static int unpack_and_commit(Making *making, const char *container, const Docker
         if (r >= 0)
                 r = engine_container_unpack(making->engine, container, users);
         if (r >= 0)
-                r = engine_container_unpack(making->engine, container, making->recipe.tar);
+                r = engine_container_unpack(making->engine, container, making->runtime.recipe.tar);
         if (r >= 0)
                 r = engine_container_commit(making->engine, container, image, &making->id);
         return r;
@@ -371,7 +127,7 @@ static int unpack_and_commit(Making *making, const char *container, const Docker
 
 static int add_to_image(Making *making, const DockerImage *image) {
         CLEANUP_FREE char *container = NULL;
-        int r = engine_container_create(making->engine, making->base, &container);
+        int r = engine_container_create(making->engine, making->runtime.base, &container);
 
         if (r < 0)
                 return r;
@@ -399,12 +155,12 @@ static int drop_old(Making *making) {
 }
 
 static int make(Making *making) {
-        DockerImage image = recipe_image(&making->recipe, making->image);
+        DockerImage image = recipe_image(&making->runtime.recipe, making->image);
         CLEANUP_JSON cJSON *made = NULL;
         char size[SCREEN_SIZE_MAX];
-        int r = is_from_base(making)
-                        ? add_to_image(making, &image)
-                        : engine_import(making->engine, making->screen, &image, making->recipe.tar, &making->id);
+        int r = runtime_recipe_is_from_base(&making->runtime) ? add_to_image(making, &image)
+                                                              : engine_import(making->engine, making->screen, &image,
+                                                                              making->runtime.recipe.tar, &making->id);
 
         if (r >= 0)
                 r = engine_image(making->engine, making->image, &made);
@@ -418,38 +174,40 @@ static int make(Making *making) {
 /* ---- what people and programs are told ---- */
 
 static void tell_recipe(Making *making) {
-        CLEANUP_FREE char *libraries =
-                making->libraries == 0 ? strdup("static") : text_format("with %zu libraries", making->libraries);
+        CLEANUP_FREE char *libraries = making->runtime.libraries == 0
+                                               ? strdup("static")
+                                               : text_format("with %zu libraries", making->runtime.libraries);
         Screen *screen = making->screen;
 
-        screen_line(screen, "guest", "tee-guest %s (%s)", making->parts.guest_version, making->parts.guest);
-        if (!making->program_name)
-                screen_line(screen, "runtime", "%s would come from %s", making->runtime, making->base);
-        else if (is_from_base(making))
-                screen_line(screen, "runtime", "%s from %s", making->runtime, making->base);
+        screen_line(screen, "guest", "tee-guest %s (%s)", making->runtime.parts.guest_version,
+                    making->runtime.parts.guest);
+        if (!making->runtime.program_name)
+                screen_line(screen, "runtime", "%s would come from %s", making->runtime.name, making->runtime.base);
+        else if (runtime_recipe_is_from_base(&making->runtime))
+                screen_line(screen, "runtime", "%s from %s", making->runtime.name, making->runtime.base);
         else
-                screen_line(screen, "runtime", "%s %s (%s), %s", making->runtime, making->version, making->program_name,
-                            libraries ? libraries : "");
+                screen_line(screen, "runtime", "%s %s (%s), %s", making->runtime.name, making->runtime.version,
+                            making->runtime.program_name, libraries ? libraries : "");
 }
 
 static int make_result(const Making *making, const char *state, cJSON **ret_result) {
         CLEANUP_JSON cJSON *result = cJSON_CreateObject();
         const char *id = making->id ? making->id : making->old_id;
 
-        if (!result || json_add(result, "runtime", cJSON_CreateString(making->runtime)) < 0 ||
+        if (!result || json_add(result, "runtime", cJSON_CreateString(making->runtime.name)) < 0 ||
             json_add(result, "image", cJSON_CreateString(making->image)) < 0 ||
             json_add(result, "state", cJSON_CreateString(state)) < 0 ||
             json_add(result, "id", json_new_string_or_null(id)) < 0 ||
-            json_add(result, "runtime_version", json_new_string_or_null(making->version)) < 0 ||
-            json_add(result, "guest_version", json_new_string_or_null(making->parts.guest_version)) < 0)
+            json_add(result, "runtime_version", json_new_string_or_null(making->runtime.version)) < 0 ||
+            json_add(result, "guest_version", json_new_string_or_null(making->runtime.parts.guest_version)) < 0)
                 return -ENOMEM;
         *ret_result = TAKE_PTR(result);
         return 0;
 }
 
 static bool is_up_to_date(const Making *making) {
-        return making->old_recipe && making->recipe.digest[0] && !making->options->force &&
-               strcmp(making->old_recipe, making->recipe.digest) == 0;
+        return making->old_recipe && making->runtime.recipe.digest[0] && !making->options->force &&
+               strcmp(making->old_recipe, making->runtime.recipe.digest) == 0;
 }
 
 /* Does what has to be done with the recipe, and says how it stands then. */
@@ -458,7 +216,7 @@ static int carry_out(Making *making, const char **ret_state) {
 
         if (is_up_to_date(making)) {
                 screen_line(making->screen, "image", "%s is up to date (%s %s, tee-guest %s)", making->image,
-                            making->runtime, making->version, making->parts.guest_version);
+                            making->runtime.name, making->runtime.version, making->runtime.parts.guest_version);
                 *ret_state = "up_to_date";
                 return 0;
         }
@@ -466,7 +224,7 @@ static int carry_out(Making *making, const char **ret_state) {
         if (making->options->dry_run) {
                 screen_line(making->screen, "image", "%s would be made%s%s", making->image,
                             making->old_id ? " again" : "",
-                            making->recipe.digest[0] ? "" : ", unless it is up to date");
+                            making->runtime.recipe.digest[0] ? "" : ", unless it is up to date");
                 *ret_state = "would_be_made";
                 return 0;
         }
@@ -483,31 +241,24 @@ char *runtime_image_name(const Options *options, const char *runtime) {
 int runtime_image_make(const RuntimeImages *images, cJSON **ret_result) {
         CLEANUP(making_deinit)
         Making making = {
-                .images = images,
+                .options = images->options,
                 .engine = images->engine,
                 .trouble = images->engine->trouble,
                 .screen = images->screen,
-                .options = images->options,
-                .runtime = images->options->with_runtime,
-                .program_fd = -1,
         };
         const char *state = NULL;
-        int r = check_use(&making);
+        int r = runtime_recipe_init(&making.runtime, images);
 
         if (r < 0)
                 return r;
-        making.image = runtime_image_name(making.options, making.runtime);
-        r = making.image ? recipe_init(&making.recipe) : -ENOMEM;
-        if (r >= 0)
-                r = check_docker(&making);
-        if (r >= 0)
-                r = parts_init(&making.parts, making.engine->loop, making.options->guest, making.trouble);
+        making.image = runtime_image_name(making.options, making.runtime.name);
+        r = making.image ? check_docker(&making) : -ENOMEM;
         if (r >= 0 && !making.options->dry_run)
                 r = engine_containers_tidy(making.engine);
         if (r >= 0)
                 r = look_at_old(&making);
         if (r >= 0)
-                r = write_recipe(&making);
+                r = runtime_recipe_write(&making.runtime);
         if (r >= 0)
                 r = carry_out(&making, &state);
         return r < 0 ? r : make_result(&making, state, ret_result);

@@ -31,10 +31,24 @@ static int columns(const Screen *screen) {
         return size.ws_col;
 }
 
-void screen_clear(Screen *screen) {
-        if (screen->drawn)
-                (void) fputs("\r\033[K", out_of(screen));
+void screen_block(Screen *screen) {
+        if (screen->above > 0)
+                (void) fprintf(out_of(screen), "\033[%uA", screen->above);
+        if (screen->drawn || screen->above > 0)
+                (void) fputs("\r\033[J", out_of(screen));
         screen->drawn = false;
+        screen->above = 0;
+}
+
+void screen_below(Screen *screen) {
+        if (!screen->terminal)
+                return;
+        (void) fputc('\n', out_of(screen));
+        screen->above++;
+}
+
+void screen_clear(Screen *screen) {
+        screen_block(screen);
         (void) fflush(out_of(screen));
 }
 

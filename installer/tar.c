@@ -29,11 +29,21 @@ static void put_octal(char *field, size_t width, uint64_t value) {
                 field[i] = (char) ('0' + (value & 7));
 }
 
-/* A name beyond its field is parted at a slash; neither part may be empty. A folder's ends with one. */
+/* Where a name beyond its field is parted: at a slash, with a part on both sides that fits. 0 for nowhere. */
+static size_t find_cut(const char *name, size_t size) {
+        const size_t prefix_max = sizeof(((Header *) NULL)->prefix), name_max = sizeof(((Header *) NULL)->name);
+
+        for (size_t i = size - 2; i > 0 && size - i - 1 <= name_max; i--)
+                if (i <= prefix_max && name[i] == '/')
+                        return i;
+        return 0;
+}
+
+/* A folder's name ends with a slash. */
 static int put_name(Header *header, const TarEntry *entry) {
         char name[sizeof(header->prefix) + sizeof(header->name) + 2];
         int n = snprintf(name, sizeof(name), "%s%s", entry->name, entry->type == TAR_FOLDER ? "/" : "");
-        size_t size = (size_t) n, cut = 0;
+        size_t size = (size_t) n, cut;
 
         if (n < 0 || size >= sizeof(name))
                 return -ENAMETOOLONG;
@@ -41,11 +51,7 @@ static int put_name(Header *header, const TarEntry *entry) {
                 memcpy(header->name, name, size);
                 return 0;
         }
-        for (size_t i = size - 1; i-- > 1;)
-                if (name[i] == '/' && i <= sizeof(header->prefix) && size - i - 1 <= sizeof(header->name)) {
-                        cut = i;
-                        break;
-                }
+        cut = find_cut(name, size);
         if (cut == 0)
                 return -ENAMETOOLONG;
         memcpy(header->prefix, name, cut);
@@ -263,8 +269,7 @@ int tar_add_file(Tar *tar, const char *path, mode_t mode, const char *source) {
                 return -errno;
         if (!S_ISREG(status.st_mode))
                 return -EISDIR;
-        node = (Node){.type = TAR_FILE, .mode = mode, .size = (uint64_t) status.st_size, .fd = fd};
-        fd = -1;
+        node = (Node){.type = TAR_FILE, .mode = mode, .size = (uint64_t) status.st_size, .fd = take_fd(&fd)};
         return add(tar, path, node);
 }
 
@@ -423,36 +428,51 @@ static bool is_zero(const uint8_t *block) {
         return block[0] == 0 && memcmp(block, block + 1, TAR_BLOCK - 1) == 0;
 }
 
+/* All of these return how many bytes they took, or a negative errno. */
+
+static ssize_t feed_header(TarReader *reader, const uint8_t *data, size_t size) {
+        size_t n = TAR_BLOCK - reader->header_size < size ? TAR_BLOCK - reader->header_size : size;
+        int r = 0;
+
+        memcpy(reader->header + reader->header_size, data, n);
+        reader->header_size += n;
+        if (reader->header_size == TAR_BLOCK) {
+                reader->header_size = 0;
+                r = is_zero(reader->header) ? 0 : take_header(reader);
+        }
+        return r < 0 ? r : (ssize_t) n;
+}
+
+static ssize_t feed_content(TarReader *reader, const uint8_t *data, size_t size) {
+        size_t n = reader->left < size ? (size_t) reader->left : size;
+        int r = reader->in_file ? reader->take(data, n, reader->userdata) : 0;
+
+        if (r < 0)
+                return r;
+        reader->left -= n;
+        reader->whole = reader->in_file && reader->left == 0;
+        return (ssize_t) n;
+}
+
+static ssize_t feed_padding(TarReader *reader, size_t size) {
+        size_t n = reader->padding < size ? (size_t) reader->padding : size;
+
+        reader->padding -= n;
+        return (ssize_t) n;
+}
+
 int tar_reader_feed(TarReader *reader, const void *data, size_t size) {
         const uint8_t *p = data;
-        int r;
 
         while (size > 0 && !reader->whole) {
-                uint64_t *rest = reader->left > 0 ? &reader->left : &reader->padding;
-                size_t n;
+                ssize_t n = reader->left > 0      ? feed_content(reader, p, size)
+                            : reader->padding > 0 ? feed_padding(reader, size)
+                                                  : feed_header(reader, p, size);
 
-                if (*rest > 0) {
-                        n = *rest < size ? (size_t) *rest : size;
-                        if (reader->in_file && rest == &reader->left) {
-                                r = reader->take(p, n, reader->userdata);
-                                if (r < 0)
-                                        return r;
-                                reader->whole = n == reader->left;
-                        }
-                        *rest -= n;
-                } else {
-                        n = TAR_BLOCK - reader->header_size < size ? TAR_BLOCK - reader->header_size : size;
-                        memcpy(reader->header + reader->header_size, p, n);
-                        reader->header_size += n;
-                        if (reader->header_size == TAR_BLOCK) {
-                                reader->header_size = 0;
-                                r = is_zero(reader->header) ? 0 : take_header(reader);
-                                if (r < 0)
-                                        return r;
-                        }
-                }
+                if (n < 0)
+                        return (int) n;
                 p += n;
-                size -= n;
+                size -= (size_t) n;
         }
         return 0;
 }

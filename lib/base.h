@@ -47,6 +47,14 @@ static inline void close_fdp(int *fd) {
 
 #define CLEANUP_FD CLEANUP(close_fdp)
 
+/* Gives the descriptor away and leaves -1 behind. */
+static inline int take_fd(int *fd) {
+        int taken = *fd;
+
+        *fd = -1;
+        return taken;
+}
+
 static inline bool size_add(size_t a, size_t b, size_t *ret) {
         return !__builtin_add_overflow(a, b, ret);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry that serves images of one layer over the v2 API, and does what a test says: stalls in the middle of a
+"""A registry that serves images over the v2 API, and does what a test says: stalls in the middle of a
 layer, breaks it off, or knows nothing. It listens on the loopback of the network namespace of another process (a
 dockerd, which trusts registries there without TLS).
 """
@@ -106,18 +106,18 @@ class Registry:
         self.server.server_close()
         self.thread.join()
 
-    def add(self, name, files, architecture=None, config=None):
-        """An image "name:tag" that is one layer; its whole name."""
-        layer = layer_of(files)
-        packed = gzip.compress(layer, compresslevel=1)
+    def add(self, name, *layers, architecture=None, config=None):
+        """An image "name:tag" of these layers (see layer_of()); its whole name."""
+        layers = [layer_of(files) for files in layers]
+        packed = [gzip.compress(layer, compresslevel=1) for layer in layers]
         document = json.dumps({
             "architecture": architecture or ARCHITECTURES[platform.machine()], "os": "linux", "config": config or {},
-            "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}}).encode()
+            "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]}}).encode()
         manifest = json.dumps({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": {"mediaType": CONFIG, "size": len(document), "digest": digest(document)},
-            "layers": [{"mediaType": LAYER, "size": len(packed), "digest": digest(packed)}]}).encode()
-        self.blobs.update({digest(document): (document, False), digest(packed): (packed, True)})
+            "layers": [{"mediaType": LAYER, "size": len(one), "digest": digest(one)} for one in packed]}).encode()
+        self.blobs.update({digest(document): (document, False), **{digest(one): (one, True) for one in packed}})
         repository, tag = name.split(":")
         for reference in (tag, digest(manifest)):
             self.manifests[f"/v2/{repository}/manifests/{reference}"] = manifest

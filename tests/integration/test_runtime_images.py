@@ -469,6 +469,7 @@ class RuntimeImages(unittest.TestCase):
         registry.fault = "missing"
         done = self.refused(f"{image} could not be pulled: ", "--with-runtime", "deno", "--base", image)
         self.assertIn("manifest", done.errors)
+        self.assertIn("what helps: a deno program that is on this machine: --deno PATH", done.errors)
 
     def test_registry_that_is_not_there(self):
         registry = Registry(self.docker.pid)

@@ -45,28 +45,45 @@ TEST(the_image_of_one_layer_is_told_from_begin_to_end) {
         take_layer(&progress, "0123456789ab", "Downloading", 12000000, 48000000);
         assert_seen(&progress, 25, "12 MB of 48 MB");
         take(&progress, "{\"status\":\"Verifying Checksum\",\"progressDetail\":{},\"id\":\"0123456789ab\"}");
-        assert_seen(&progress, 100, "48 MB of 48 MB, unpacking");
-        take_layer(&progress, "0123456789ab", "Extracting", 7, 48000000);
-        assert_seen(&progress, 100, "48 MB of 48 MB, unpacking");
+        assert_seen(&progress, 0, "unpacking 48 MB");
+        take_layer(&progress, "0123456789ab", "Extracting", 24000000, 48000000);
+        assert_seen(&progress, 50, "unpacking 48 MB");
         take(&progress, "{\"status\":\"Pull complete\",\"progressDetail\":{},\"id\":\"0123456789ab\"}");
+        assert_seen(&progress, 100, "unpacking 48 MB");
         take(&progress, "{\"status\":\"Digest: sha256:00\"}");
         take(&progress, "{\"status\":\"Status: Downloaded newer image for denoland/deno:bin-2.9.5\"}");
         assert_int_equal(progress.size, 1);
         assert_int_equal(pull_progress_received(&progress), 48000000);
 }
 
-TEST(several_layers_are_summed) {
+static void assert_layer(const PullLayer *layer, int percent, const char *expected) {
+        CLEANUP_FREE char *text = pull_layer_text(layer);
+
+        assert_true(pull_layer_is_active(layer));
+        assert_int_equal(pull_layer_percent(layer), percent);
+        assert_string_equal(text, expected);
+}
+
+TEST(several_layers_are_summed_and_told_one_by_one) {
         PullProgress progress = {0};
 
         take_layer(&progress, "a", "Already exists", 0, 0);
         take_layer(&progress, "b", "Downloading", 1000000, 2000000);
         take_layer(&progress, "c", "Downloading", 500000, 4000000);
         assert_seen(&progress, 25, "1.5 MB of 6.0 MB, 1 of 3 layers done");
+        assert_false(pull_layer_is_active(&progress.layers[0]));
+        assert_layer(&progress.layers[1], 50, "1.0 MB of 2.0 MB");
+        assert_layer(&progress.layers[2], 12, "500 kB of 4.0 MB");
         take_layer(&progress, "b", "Download complete", 0, 0);
+        assert_false(pull_layer_is_active(&progress.layers[1]));
         take_layer(&progress, "c", "Download complete", 0, 0);
-        assert_seen(&progress, 100, "6.0 MB of 6.0 MB, 1 of 3 layers done, unpacking");
+        assert_seen(&progress, 33, "unpacking 6.0 MB, 1 of 3 layers done");
+        take_layer(&progress, "b", "Extracting", 20, 100);
+        assert_layer(&progress.layers[1], 20, "unpacking 2.0 MB");
         take_layer(&progress, "b", "Pull complete", 0, 0);
-        assert_seen(&progress, 100, "6.0 MB of 6.0 MB, 2 of 3 layers done, unpacking");
+        assert_seen(&progress, 66, "unpacking 6.0 MB, 2 of 3 layers done");
+        take_layer(&progress, "c", "Pull complete", 0, 0);
+        assert_seen(&progress, 100, "unpacking 6.0 MB, 3 of 3 layers done");
 }
 
 TEST(seconds_of_containerds_unpacking_are_not_taken_for_bytes) {
@@ -74,7 +91,7 @@ TEST(seconds_of_containerds_unpacking_are_not_taken_for_bytes) {
 
         take_layer(&progress, "a", "Downloading", 1000000, 1000000);
         take(&progress, "{\"id\":\"a\",\"status\":\"Extracting\",\"progressDetail\":{\"current\":3,\"units\":\"s\"}}");
-        assert_seen(&progress, 100, "1.0 MB of 1.0 MB, unpacking");
+        assert_seen(&progress, 0, "unpacking 1.0 MB");
 }
 
 TEST(a_registry_that_broke_off_is_told_until_it_goes_on) {
@@ -123,7 +140,7 @@ TEST(more_layers_than_can_be_shown_do_no_harm) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_image_of_one_layer_is_told_from_begin_to_end),
-                cmocka_unit_test(several_layers_are_summed),
+                cmocka_unit_test(several_layers_are_summed_and_told_one_by_one),
                 cmocka_unit_test(seconds_of_containerds_unpacking_are_not_taken_for_bytes),
                 cmocka_unit_test(a_registry_that_broke_off_is_told_until_it_goes_on),
                 cmocka_unit_test(what_nobody_told_of_changes_nothing),
