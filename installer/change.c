@@ -92,14 +92,9 @@ static int write_all(int fd, const uint8_t *data, size_t size) {
         return 0;
 }
 
-static int write_new(const char *name, const struct stat *old, const void *data, size_t size, mode_t mode) {
-        CLEANUP_FD int fd = -1;
+static int fill(int fd, const struct stat *old, const void *data, size_t size, mode_t mode) {
         int r;
 
-        (void) unlink(name); /* of a run that was killed */
-        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
         if (old && fchown(fd, old->st_uid, old->st_gid) < 0)
                 return -errno;
         if (fchmod(fd, old ? old->st_mode & 07777 : mode) < 0)
@@ -107,11 +102,20 @@ static int write_new(const char *name, const struct stat *old, const void *data,
         r = write_all(fd, data, size);
         if (r < 0)
                 return r;
-        if (fsync(fd) < 0)
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_new(const char *name, const struct stat *old, const void *data, size_t size, mode_t mode) {
+        int fd, r;
+
+        (void) unlink(name); /* of a run that was killed */
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
                 return -errno;
-        r = close(fd);
-        fd = -1;
-        return r < 0 ? -errno : 0;
+        r = fill(fd, old, data, size, mode);
+        if (close(fd) < 0 && r >= 0)
+                r = -errno;
+        return r;
 }
 
 /* Gives the old file its second name, if there is one. */
@@ -246,7 +250,7 @@ void change_tidy(const char *path) {
         static const char *const suffixes[] = {CHANGE_NEW_SUFFIX, CHANGE_UNDO_SUFFIX};
         CLEANUP_FREE char *where = NULL;
 
-        if (resolve(path, &where) < 0)
+        if (resolve(path, &where) < 0 || !where)
                 return;
         for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
                 CLEANUP_FREE char *name = name_beside(where, suffixes[i]);

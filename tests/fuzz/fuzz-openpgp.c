@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Whatever comes instead of a key: one that is taken has a fingerprint, its binary form is taken as the same key, and so
- * is that form armoured anew; one that is refused is refused with a reason. */
+/* Whatever comes instead of a key: one that is taken has a fingerprint, its binary form is taken as the same key, and
+ * so is that form armoured anew; one that is refused is refused with a reason. */
 
 #include "openpgp.h"
 #include "text.h"

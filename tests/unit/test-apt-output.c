@@ -175,6 +175,7 @@ static void expect_added(const char *before, const char *now, const char *const 
         size_t n = 0;
 
         assert_int_equal(apt_output_added(before, now, &names), 0);
+        assert_non_null(names);
         for (; names[n]; n++) {
                 assert_case(wanted[n] && strcmp(names[n], wanted[n]) == 0, "came: %s", names[n]);
                 free(names[n]);
@@ -208,6 +209,7 @@ TEST(however_many_have_come_all_of_them_are_told) {
         for (int i = 0; i < PACKAGES; i++)
                 to += sprintf(to, "package-%d installed\n", i);
         assert_int_equal(apt_output_added("package-7 installed\n", now, &names), 0);
+        assert_non_null(names);
         for (; names[n]; n++)
                 free(names[n]);
         free(names);

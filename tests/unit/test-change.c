@@ -13,7 +13,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -505,10 +504,16 @@ static void run_child(int (*child)(const Fixture *), const Fixture *fixture) {
         assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static bool shell(const char *words, const char *folder) {
+        CLEANUP_FREE char *command = text_format("exec 2>/dev/null; %s %s", words, folder);
+
+        return command && system(command) == 0; /* NOLINT(cert-env33-c): of the test's own making */
+}
+
 /* A small file system on the folder, that this process alone sees; false where that may not be made. */
 static bool mount_small(const char *folder) {
-        return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-               mount("none", folder, "tmpfs", 0, "size=64k,mode=0755") == 0;
+        return unshare(CLONE_NEWNS) == 0 &&
+               shell("mount --make-rprivate / && mount -t tmpfs -o size=64k,mode=0755 none", folder);
 }
 
 /* By a limit of its own for the size of a file, where no disk can be made that is full. */
@@ -600,7 +605,7 @@ static int write_read_only(const Fixture *fixture) {
         CHILD_CHECK(put_plain(fixture->file, "old\n") == 0);
         CHILD_CHECK(stat(fixture->file, &before) == 0);
         if (has_disk) {
-                CHILD_CHECK(mount(NULL, fixture->folder, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+                CHILD_CHECK(shell("mount -o remount,ro", fixture->folder));
         } else {
                 CHILD_CHECK(chmod(fixture->folder, 0555) == 0);
                 CHILD_CHECK(geteuid() != 0 ||

@@ -199,9 +199,12 @@ TEST(a_registration_is_taken_out_and_the_rest_stays) {
 
 /* Copied to every line, it would pass the bound of what a registration may add. */
 TEST(a_first_key_far_to_the_right_is_no_indentation) {
-        char text[8 * 1024 + 32];
+        enum {
+                WIDEST = 8192
+        };
+        char text[WIDEST + 32];
 
-        for (size_t n = 8; n <= 8 * 1024; n *= 4) {
+        for (size_t n = 8; n <= WIDEST; n *= 4) {
                 Buffer out = BUFFER_INIT(1 << 20);
                 CLEANUP_FREE char *reason = NULL;
 
