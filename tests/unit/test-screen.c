@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-#define CLEAR "\r\033[K"
+#define REDRAW "\r\033[K" /* the line is drawn anew */
+#define CLEAR "\r\033[J"  /* it is taken away */
 
 typedef struct Fixture {
         Screen screen;
@@ -96,10 +97,10 @@ TEST(progress_is_drawn_over_itself_and_gives_way_to_a_line) {
         screen_line(&fixture.screen, "runsc", "done");
         screen_line(&fixture.screen, "docker", "done");
         expect(&fixture,
-               CLEAR "  runsc      [....................]   0 % begin" CLEAR
-                     "  runsc      [###########.........]  55 % more" CLEAR
-                     "  runsc      [####################] 100 % end" CLEAR "  runsc      no bar" CLEAR
-                     "  runsc      nor here" CLEAR "  runsc      done\n  docker     done\n",
+               REDRAW "  runsc      [....................]   0 % begin" REDRAW
+                      "  runsc      [###########.........]  55 % more" REDRAW
+                      "  runsc      [####################] 100 % end" REDRAW "  runsc      no bar" REDRAW
+                      "  runsc      nor here" CLEAR "  runsc      done\n  docker     done\n",
                "");
 }
 
@@ -117,14 +118,14 @@ TEST(progress_stays_on_its_line) {
                         "\303\244\303\244\303\244\303\244\303\244\303\244\303\244\303\244\303\244\303\244");
         (void) fflush(stdout);
         end = fixture.printed + fixture.printed_size - 2;
-        assert_int_equal(fixture.printed_size, strlen(CLEAR) + 13 + 65); /* 66 would end within a character */
+        assert_int_equal(fixture.printed_size, strlen(REDRAW) + 13 + 65); /* 66 would end within a character */
         assert_memory_equal(end, "\303\244", 2);
-        assert_memory_equal(fixture.printed + strlen(CLEAR) + 13, "??x", 3);
+        assert_memory_equal(fixture.printed + strlen(REDRAW) + 13, "??x", 3);
         screen_clear(&fixture.screen);
         screen_clear(&fixture.screen); /* there is nothing more to take away */
         (void) fflush(stdout);
         assert_memory_equal(fixture.printed + fixture.printed_size - strlen(CLEAR), CLEAR, strlen(CLEAR));
-        assert_int_equal(fixture.printed_size, 2 * strlen(CLEAR) + 13 + 65);
+        assert_int_equal(fixture.printed_size, strlen(REDRAW) + strlen(CLEAR) + 13 + 65);
         fixture.printed[0] = '\0';
         expect(&fixture, "", "");
 }
