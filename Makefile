@@ -58,7 +58,7 @@ objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
 goals := $(or $(MAKECMDGOALS),all)
 for = $(if $(filter $(1),$(goals)),$(2))
 deps := build $(call for,run up check check-integration bench lint,run) \
-	$(call for,check check-unit check-integration check-host bench lint,test) $(call for,check-host,host) \
+	$(call for,check check-unit check-integration check-host bench lint,test) $(call for,check check-host,host) \
 	$(call for,check check-fuzz fuzz lint,fuzz) $(call for,check check-integration bench,bench) \
 	$(call for,lint,lint)
 installing := $(filter run up check check-% fuzz bench lint,$(goals))
@@ -85,7 +85,7 @@ down: ## end what `make up` has started
 	@tests/dev/down
 
 check: all $(unit_tests) $(fuzzers) ## build and run every test; the last line counts them
-	@BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/dev/check unit fuzz integration
+	@BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/dev/check unit fuzz integration host
 
 check-unit: $(unit_tests) ## the unit tests alone
 	@BUILD=$(B) tests/dev/check unit
