@@ -123,20 +123,12 @@ class Running:
 
     def end(self, seconds=60):
         """Waits for its end."""
-        deadline = time.monotonic() + seconds
-        while self.process.poll() is None:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{self.command!r} runs for more than {seconds} s:\n{self.output()}")
-            self.go_on()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.2)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.command!r} runs for more than {seconds} s:\n{self.output()}") from None
         self._reader.join(seconds)
         return Done(self.command, self.process.returncode, self.output(), "")
-
-    def go_on(self):
-        """A host that shuts down stops its processes for a moment. nsenter stops when its command does, and stays so;
-        and the host would wait for the command to be reaped."""
-        self.process.send_signal(signal.SIGCONT)
 
 
 class Host:
@@ -175,6 +167,8 @@ class Host:
         """Boots it anew from its disk: after an orderly shutdown or, hard, as after a power failure, though all that
         was written is on the disk. Its servers are gone; what was started in it has ended."""
         self._detach()
+        if not hard:
+            self._kill_running()
         self.run(["systemctl", "reboot", *(["--force", "--force"] if hard else [])])
         return self._wait_booted(degraded, seconds)
 
@@ -194,17 +188,21 @@ class Host:
 
     def poweroff(self, seconds=60):
         """Shuts it down in order."""
+        self._kill_running()
         os.kill(self.leader, signal.SIGRTMIN + 4)
-        deadline = time.monotonic() + seconds
         try:
-            while self._process.poll() is None:
-                if time.monotonic() > deadline:
-                    raise AssertionError(f"the host has not powered off within {seconds} s")
-                self._go_on()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(0.2)
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the host has not powered off within {seconds} s") from None
         finally:
             self.close()
+
+    def _kill_running(self):
+        """What was started from outside would hold up a shutdown: its parent is no process of the host."""
+        for command in self._running:
+            command.signal(signal.SIGKILL)
+            command.end()
+        self._running = []
 
     def close(self):
         """Ends all of it, however it stands: what is left after a power-off, or the host with its plug pulled."""
@@ -247,14 +245,9 @@ class Host:
             arguments += ["systemd.unified_cgroup_hierarchy=no", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
         return arguments
 
-    def _go_on(self):
-        for command in self._running:
-            command.go_on()
-
     def _wait_ready(self, deadline):
         self._ready.settimeout(0.2)
         while True:
-            self._go_on()
             with contextlib.suppress(TimeoutError):
                 if b"READY=1" in self._ready.recv(4096).split(b"\n"):
                     return
