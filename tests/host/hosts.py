@@ -39,18 +39,24 @@ JOIN = ["bash", "-euc", 'while [[ $1 != -- ]]; do echo 0 >"$1"; shift; done; shi
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "--",
               "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
-# $0 is the tree, the rest are arguments of nspawn's; stdin is a tar of files to add. overlay2 does not work on an overlay, so Docker gets a tmpfs.
-# The filter lets runc make its session keyring. Neither the modules nor the clock of the build host are for a test.
+# $0 is the tree, the rest are arguments of nspawn's; stdin is a tar of files to add. overlay2 does not work on an
+# overlay, so Docker gets a tmpfs. The filter lets runc make its session keyring. Neither the modules nor the clock of
+# the build host are for a test. nspawn says with 133 that it wants to be started again, because the host reboots.
 BOOT = ["bash", "-euc", """
 mount -t tmpfs -o mode=0755 tmpfs /run
 mkdir -p /run/systemd/nspawn /run/tree /run/upper /run/work /run/root
 mount --bind "$0" /run/tree
 mount -t overlay -o lowerdir=/run/tree,upperdir=/run/upper,workdir=/run/work overlay /run/root
 tar -x -C /run/root
-exec systemd-nspawn --quiet --boot --directory=/run/root --machine=host --register=no --keep-unit --notify-ready=yes \\
+status=133
+while ((status == 133)); do
+status=0
+systemd-nspawn --quiet --boot --directory=/run/root --machine=host --register=no --keep-unit --notify-ready=yes \\
         --private-network --resolv-conf=off --timezone=off --link-journal=no --tmpfs=/var/lib/docker:mode=0710 \\
         --capability=all --drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME --system-call-filter='@keyring bpf' \\
-        --console=pipe "$@" </dev/null
+        --console=pipe "$@" </dev/null || status=$?
+done
+exit "$status"
 """]
 
 # What would run on its own, at a time that nobody knows, and take apt's lock or change files.
@@ -118,11 +124,11 @@ class Running:
     def end(self, seconds=60):
         """Waits for its end."""
         try:
-            status = self.process.wait(seconds)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.command!r} runs for more than {seconds} s:\n{self.output()}") from None
         self._reader.join(seconds)
-        return Done(self.command, status, self.output(), "")
+        return Done(self.command, self.process.returncode, self.output(), "")
 
 
 class Host:
@@ -133,6 +139,7 @@ class Host:
         self.log = LOGS / f"{self.number}-{name}.log"
         self.leader = None
         self._process = None
+        self._ready = None
         self._cgroups = []
         self._running = []
         self._attached = []
@@ -145,16 +152,28 @@ class Host:
         _open.append(self)
         LOGS.mkdir(parents=True, exist_ok=True)
         self._make_cgroups()
-        ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        with ready, open(self.log, "wb") as log:
-            address = f"{CGROUPS}{os.getpid()}-{self.number}"
-            ready.bind(f"\0{address}")
-            command = [*JOIN, *self._cgroup_files(), "--", *NAMESPACES, *BOOT, str(self.tree), *self._boot_arguments()]
+        address = f"{CGROUPS}{os.getpid()}-{self.number}"
+        self._ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._ready.bind(f"\0{address}")
+        command = [*JOIN, *self._cgroup_files(), "--", *NAMESPACES, *BOOT, str(self.tree), *self._boot_arguments()]
+        with open(self.log, "wb") as log:
             self._process = subprocess.Popen(command, env={**os.environ, "NOTIFY_SOCKET": f"@{address}"},
                                              stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
-            with self._process.stdin as stdin, contextlib.suppress(BrokenPipeError):
-                stdin.write(archive(files or {}))
-            self._wait_ready(ready, time.monotonic() + seconds)
+        with self._process.stdin as stdin, contextlib.suppress(BrokenPipeError):
+            stdin.write(archive(files or {}))
+        return self._wait_booted(degraded, seconds)
+
+    def reboot(self, hard=False, degraded=False, seconds=120):
+        """Boots it anew from its disk: after an orderly shutdown or, hard, as after a power failure, though all that
+        was written is on the disk. Its servers are gone; what was started in it has ended."""
+        self._detach()
+        if not hard:
+            self._kill_running()
+        self.run(["systemctl", "reboot", *(["--force", "--force"] if hard else [])])
+        return self._wait_booted(degraded, seconds)
+
+    def _wait_booted(self, degraded, seconds):
+        self._wait_ready(time.monotonic() + seconds)
         self.leader = self._find_leader()
         state = self.run(["systemctl", "is-system-running", "--wait"], timeout=seconds).stdout.strip()
         if state != "running" and not (degraded and state == "degraded"):
@@ -169,6 +188,7 @@ class Host:
 
     def poweroff(self, seconds=60):
         """Shuts it down in order."""
+        self._kill_running()
         os.kill(self.leader, signal.SIGRTMIN + 4)
         try:
             self._process.wait(seconds)
@@ -177,15 +197,22 @@ class Host:
         finally:
             self.close()
 
+    def _kill_running(self):
+        """What was started from outside would hold up a shutdown: its parent is no process of the host."""
+        for command in self._running:
+            command.signal(signal.SIGKILL)
+            command.end()
+        self._running = []
+
     def close(self):
         """Ends all of it, however it stands: what is left after a power-off, or the host with its plug pulled."""
         if self not in _open:
             return
-        for thing in self._attached:
-            thing.close()
-        self._attached = []
+        self._detach()
         if self._process:
             self._end_processes()
+        if self._ready:
+            self._ready.close()
         for command in self._running:
             command.end()
         self.leader = None
@@ -207,6 +234,10 @@ class Host:
         """Has it closed when the host is."""
         self._attached.append(thing)
 
+    def _detach(self):
+        while self._attached:
+            self._attached.pop().close()
+
     def _boot_arguments(self):
         arguments = [f"systemd.mask={unit}" for unit in MASKED]
         if self.suite != "bookworm" and not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists():
@@ -214,20 +245,20 @@ class Host:
             arguments += ["systemd.unified_cgroup_hierarchy=no", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
         return arguments
 
-    def _wait_ready(self, ready, deadline):
-        ready.settimeout(0.2)
+    def _wait_ready(self, deadline):
+        self._ready.settimeout(0.2)
         while True:
             with contextlib.suppress(TimeoutError):
-                if b"READY=1" in ready.recv(4096).split(b"\n"):
+                if b"READY=1" in self._ready.recv(4096).split(b"\n"):
                     return
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the host did not come up:\n{self.log.read_text(errors='replace')}")
 
     def _find_leader(self):
-        """PID 1 of the host. Its parent is nspawn, whose parent is unshare."""
-        (nspawn,) = children(self._process.pid)
-        self.nspawn = nspawn
-        (leader,) = (pid for pid in children(nspawn) if namespaced_pid(pid) == 1)
+        """PID 1 of the host. Its parent is nspawn, whose parent is the script, whose parent is unshare."""
+        (script,) = children(self._process.pid)
+        (self.nspawn,) = children(script)
+        (leader,) = (pid for pid in children(self.nspawn) if namespaced_pid(pid) == 1)
         return leader
 
     # --- cgroups ---
@@ -236,7 +267,7 @@ class Host:
         remove_stale_cgroups()
         for mounted in cgroup_mounts():
             cgroup = mounted / f"{CGROUPS}{os.getpid()}-{self.number}"
-            cgroup.mkdir()
+            cgroup.mkdir(exist_ok=True)  # left by a runner that had our process id
             self._cgroups.append(cgroup)
             for name in ("cpuset.cpus", "cpuset.mems"):  # empty in a new one of version 1, and nothing can run in it
                 if (cgroup / name).exists() and not (cgroup / "cgroup.controllers").exists():
@@ -261,8 +292,9 @@ class Host:
     def run(self, command, input="", timeout=120, env=None):
         """Runs a command (a list of words, or a text for bash) as root, in the host's root, with an environment like
         that of a login. It gets its input and then the end of it."""
+        text = {"encoding": "utf-8", "errors": "replace"} if isinstance(input, str) else {}
         with subprocess.Popen(self._entered(command, env), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=isinstance(input, str)) as process:
+                              stderr=subprocess.PIPE, **text) as process:
             try:
                 stdout, stderr = process.communicate(input, timeout)
             except BaseException as error:
@@ -285,7 +317,7 @@ class Host:
     def start(self, command, env=None):
         """Starts a command in the background."""
         process = subprocess.Popen(self._entered(command, env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, errors="replace")
+                                   stderr=subprocess.STDOUT, encoding="utf-8", errors="replace")
         self._running.append(Running(command, process))
         return self._running[-1]
 

@@ -32,7 +32,7 @@ import trees
 SITES = TEST_DIR / "host" / "sites"
 RELEASES = "storage.googleapis.com/gvisor/releases"
 CHANNELS = {"release": ("20251208.0", "20260105.0"), "nightly": ("20260119.0",), "20251208": ("20251208.0",)}
-PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to the hotel's network.</body></html>\n"
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to the hotel's network</body></html>\n"
 
 
 @functools.lru_cache(maxsize=None)

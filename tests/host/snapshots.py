@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands on a host's disk, and what differs between two such moments, in words.
 
-A snapshot walks all of the host's own file system and /tmp. Only files that were written since the host booted are read:
-they lie in the overlay's upper layer. A file that does not is the tree's, and trees do not change.
+A snapshot walks all of the host's own file system and /tmp. Only files that were written since the host first booted
+are read: they lie in the overlay's upper layer. A file that does not is the tree's, and trees do not change.
 """
 
 import collections

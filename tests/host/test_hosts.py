@@ -50,7 +50,8 @@ def left_of_a_host(runner=None):
 
 
 def cgroups_of(runner=None):
-    return [str(cgroup) for mounted in cgroup_mounts() for cgroup in mounted.glob(f"{CGROUPS}{runner or os.getpid()}-*")]
+    name = f"{CGROUPS}{runner or os.getpid()}-*"
+    return [str(cgroup) for mounted in cgroup_mounts() for cgroup in mounted.glob(name)]
 
 
 def processes_in(cgroups):
@@ -92,6 +93,23 @@ class Hosts:
         host.poweroff()
         self.assertEqual(left_of_a_host(), [])
         self.assertFalse(upper.exists())
+
+    def test_a_host_keeps_its_disk_over_a_reboot_and_a_power_failure(self):
+        host = self.boot()
+        for hard in (False, True):
+            boot, leader = host.succeed("cat /proc/sys/kernel/random/boot_id"), host.leader
+            self.serve(repository.gvisor(self.suite))
+            host.write_file("/etc/kept", f"{hard}")
+            running = host.start("echo up; exec sleep 123459")
+            running.wait_line("up")
+            host.reboot(hard)
+            self.assertEqual(host.read_file("/etc/kept"), f"{hard}")
+            self.assertNotEqual((host.succeed("cat /proc/sys/kernel/random/boot_id"), host.leader), (boot, leader))
+            self.assertNotEqual(running.end().status, 0)
+            self.assertEqual(processes_with(b"123459"), [])
+        host.start("echo up; exec sleep 123459").wait_line("up")
+        host.poweroff()
+        self.assertEqual(processes_with(b"123459") + left_of_a_host(), [])
 
     def test_a_unit_that_fails_is_named_and_its_host_is_gone(self):
         host = hosts.Host(self.suite, name="degraded")
@@ -291,9 +309,9 @@ class Hosts:
 
     def get(self, host, address, timeout=5, **options):
         """By apt's own HTTP client, since a bare host has no other."""
-        return host.run("cd /tmp && rm -f got && /usr/lib/apt/apt-helper -o Acquire::Retries=0 -o Acquire::http::Timeout="
-                        f"{timeout} -o Acquire::https::Timeout={timeout} download-file {address} got >&2 && cat got",
-                        **options)
+        limits = f"-o Acquire::Retries=0 -o Acquire::http::Timeout={timeout} -o Acquire::https::Timeout={timeout}"
+        return host.run(f"cd /tmp && rm -f got && /usr/lib/apt/apt-helper {limits} download-file {address} got >&2 && "
+                        "cat got", **options)
 
     def test_a_server_can_fail_in_many_ways(self):
         host = self.boot()
