@@ -8,6 +8,7 @@
 #include "units.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,15 @@ bool docker_info_has(const cJSON *info, const DaemonRuntime *wanted) {
                 n++;
         }
         return !wanted->arguments[n];
+}
+
+/* Debian's unit reloads by kill(1), which is a package of its own: the signal itself can do without. */
+static int reload(Install *install) {
+        Trouble none = {0};
+        int r = unit_reload(&install->loop, UNIT, &none);
+
+        trouble_deinit(&none);
+        return r >= 0 || r == -EINTR ? r : unit_signal(UNIT, SIGHUP, &install->trouble);
 }
 
 /* ---- what Docker says ---- */
@@ -131,7 +141,7 @@ int docker_service_settle(Install *install, const DaemonRuntime *wanted, const c
 
         if (install->options->docker == DOCKER_RELOAD) {
                 screen_progress(&install->screen, "docker", -1, "reloading " UNIT);
-                r = unit_reload(&install->loop, UNIT, &install->trouble);
+                r = reload(install);
                 if (r >= 0)
                         r = await_settled(install, wanted, name, RELOAD_USEC);
                 screen_clear(&install->screen);
@@ -152,11 +162,8 @@ bool docker_service_answers(Install *install) {
 }
 
 void docker_service_forget(Install *install, const char *name) {
-        Trouble none = {0};
-
-        if (unit_reload(&install->loop, UNIT, &none) >= 0)
+        if (reload(install) >= 0)
                 (void) await_settled(install, NULL, name, RELOAD_USEC);
-        trouble_deinit(&none);
 }
 
 int docker_service_revive(Install *install) {

@@ -81,6 +81,18 @@ int unit_restart(Loop *loop, const char *unit, Trouble *trouble) {
         return run_job(loop, "RestartUnit", unit, trouble);
 }
 
+int unit_signal(const char *unit, int signal, Trouble *trouble) {
+        CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        int r = sd_bus_open_system(&bus);
+
+        if (r >= 0)
+                r = sd_bus_call_method(bus, MANAGER, "KillUnit", &error, NULL, "ssi", unit, "main", (int32_t) signal);
+        return r < 0 ? trouble_set(trouble, r, NULL, "a signal to %s: %s", unit,
+                                   error.message ? error.message : strerror(-r))
+                     : 0;
+}
+
 void unit_forget_failures(const char *unit) {
         CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
 

@@ -10,6 +10,9 @@
 int unit_reload(Loop *loop, const char *unit, Trouble *trouble);
 int unit_restart(Loop *loop, const char *unit, Trouble *trouble);
 
+/* Sends a signal to the unit's main process. Same errors. */
+int unit_signal(const char *unit, int signal, Trouble *trouble);
+
 /* After some failures in a row systemd starts a unit no more until it is told to forget them. Best effort. */
 void unit_forget_failures(const char *unit);
 

@@ -428,6 +428,14 @@ class Docker(InstallTestCase):
         self.installed()
         self.assertTrue(self.runs(container))
 
+    def test_a_reload_needs_no_kill_program(self):
+        self.prepare()
+        container = self.start_container()
+        self.host.succeed("rm /bin/kill")
+        self.installed()
+        self.assertTrue(self.runs(container))
+        self.assert_complete()
+
     def test_a_restart_that_would_end_containers_is_not_made_without_a_word(self):
         self.prepare()
         container = self.start_container()
