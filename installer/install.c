@@ -23,9 +23,5 @@ void install_note(Install *install, const char *format, ...) {
 }
 
 const char *install_runsc_path(const Install *install) {
-        if (install->options->source != SOURCE_NONE)
-                return PATH_RUNSC;
-        return install->options->runsc ? install->options->runsc
-               : install->runsc_found  ? install->runsc_found
-                                       : PATH_RUNSC;
+        return install->runsc_found ? install->runsc_found : PATH_RUNSC;
 }

@@ -57,7 +57,7 @@ typedef struct Install {
         Keyring keyring;
         AptSource source;
         Packages runsc_packages;
-        char *runsc_found;  /* by --source none on $PATH */
+        char *runsc_found;  /* by --source none */
         char *runsc_before; /* version of the package that was there before */
         Registration registration;
         bool left_to_person; /* Docker's reload; what follows from it has to wait */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#define NOTE_MAX ((size_t) 64 * 1024)
 #define EXIT_UNFIT 10
 #define EXIT_IMAGE 18
 
@@ -91,7 +92,7 @@ static int run_runtimes(Install *install) {
 static int set_up(Install *install, const Options *options) {
         int r;
 
-        *install = (Install){.options = options, .note = BUFFER_INIT(64 * 1024)};
+        *install = (Install){.options = options, .note = BUFFER_INIT(NOTE_MAX)};
         screen_init(&install->screen, options->json);
         r = loop_init(&install->loop);
         return r < 0 ? r : engine_init(&install->engine, &install->loop, &install->trouble, options->docker_socket);

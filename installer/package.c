@@ -4,68 +4,35 @@
  * from: one that the wanted repository offers is left alone, an upgrade being apt's affair; another one is replaced. */
 
 #include "apt.h"
-#include "file.h"
+#include "executable.h"
 #include "paths.h"
-#include "process.h"
 #include "register.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
-#define ASK_USEC (30 * USEC_PER_SEC)
 #define DOCKER_START_USEC (60 * USEC_PER_SEC)
 #define OFFLINE_PACKAGES_MAX 16U
 #define GVISOR_BIN_SINCE "20260701" /* from then on, runsc is one program of several */
 
 /* ---- the program ---- */
 
-static int find_on_path(const char *name, char **ret_path) {
-        CLEANUP_FREE char *path = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
-        char *save = NULL;
-
-        for (const char *folder = path ? strtok_r(path, ":", &save) : NULL; folder;
-             folder = strtok_r(NULL, ":", &save)) {
-                CLEANUP_FREE char *candidate = text_format("%s/%s", folder, name);
-
-                if (candidate && candidate[0] == '/' && access(candidate, X_OK) == 0) {
-                        *ret_path = TAKE_PTR(candidate);
-                        return 0;
-                }
-        }
-        return -ENOENT;
-}
-
-static int check_elf(Install *install, const char *path) {
-        CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOATIME);
-        char magic[4] = {0};
-
-        if (fd < 0)
-                return trouble_set(&install->trouble, -errno, NULL, "%s: %s", path, strerror(errno));
-        if (read(fd, magic, sizeof(magic)) != sizeof(magic) || memcmp(magic, "\177ELF", 4) != 0)
-                return trouble_set(&install->trouble, -ENOEXEC, NULL, "%s is no program (ELF)", path);
-        return 0;
-}
-
 /* What runsc says of itself: "release-20240807.0", "0.0~20221219.0"; malloc'ed. */
 static int ask_version(Install *install, const char *path, char **ret_version) {
-        const char *const argv[] = {path, "--version", NULL};
         static const char prefix[] = "runsc version ";
-        Process process = {.argv = argv, .most_usec = ASK_USEC};
-        Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
-        int r = process_run(&install->loop, &process, &output);
-        const char *text = output.size > 0 ? (const char *) output.data : "";
+        Executable program = {.name = path, .path = path};
+        CLEANUP_FREE char *line = NULL;
+        int r = executable_check(&program, NULL, &install->trouble);
 
-        if (r == 0 && strncmp(text, prefix, strlen(prefix)) == 0)
-                *ret_version = strndup(text + strlen(prefix), strcspn(text + strlen(prefix), "\n"));
-        else if (r != -EINTR)
-                r = trouble_set(&install->trouble, r < 0 ? r : -ENOEXEC, NULL, "%s --version does not work: %.200s",
-                                path, r < 0 ? strerror(-r) : text);
-        if (r == 0 && !*ret_version)
-                r = -ENOMEM;
-        buffer_deinit(&output);
-        return r;
+        if (r >= 0)
+                r = executable_version(&install->loop, &program, "--version", &install->trouble, &line);
+        if (r < 0)
+                return r;
+        if (strncmp(line, prefix, strlen(prefix)) != 0)
+                return trouble_set(&install->trouble, -ENOEXEC, NULL, "%s is no runsc: it says '%.200s'", path, line);
+        *ret_version = strdup(line + strlen(prefix));
+        return *ret_version ? 0 : -ENOMEM;
 }
 
 static bool needs_gvisor_bin(const char *version) {
@@ -101,10 +68,8 @@ static int check_gvisor_bin(Install *install, const char *path, const char *vers
 static int check_runsc(Install *install) {
         CLEANUP_FREE char *version = NULL;
         const char *path = install_runsc_path(install);
-        int r = check_elf(install, path);
+        int r = ask_version(install, path, &version);
 
-        if (r >= 0)
-                r = ask_version(install, path, &version);
         if (r >= 0)
                 r = check_gvisor_bin(install, path, version);
         if (r >= 0 && install->options->source != SOURCE_NONE)
@@ -142,15 +107,9 @@ static int is_wanted(Install *install, const char *installed, bool *ret_wanted) 
 }
 
 static int look_on_path(Install *install) {
-        int r = 0;
+        int r = executable_find("runsc", install->options->runsc, "--runsc", &install->trouble, &install->runsc_found);
 
-        if (!install->options->runsc)
-                r = find_on_path("runsc", &install->runsc_found);
-        if (r < 0)
-                return trouble_set(&install->trouble, r,
-                                   "name its place: --runsc PATH; or let it be installed: --source",
-                                   "there is no runsc on $PATH");
-        return check_runsc(install);
+        return r < 0 ? r : check_runsc(install);
 }
 
 static int runsc_look(Install *install, StepState *ret_state) {
