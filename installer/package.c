@@ -70,7 +70,7 @@ static int check_runsc(Install *install) {
         const char *path = install_runsc_path(install);
         int r = ask_version(install, path, &version);
 
-        if (r >= 0)
+        if (r >= 0 && version)
                 r = check_gvisor_bin(install, path, version);
         if (r >= 0 && install->options->source != SOURCE_NONE)
                 r = apt_verify(install, "runsc");
@@ -151,7 +151,7 @@ static int install_offline(Install *install) {
         size_t n = 0;
         int r = entries ? 0 : -errno;
 
-        for (const struct dirent *entry; r >= 0 && (entry = readdir(entries));) {
+        for (const struct dirent *entry; r >= 0 && entries && (entry = readdir(entries));) {
                 if (!is_package(entry->d_name))
                         continue;
                 if (n == OFFLINE_PACKAGES_MAX)

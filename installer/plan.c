@@ -304,8 +304,9 @@ static void act(Plan *plan) {
 
 static void plan_init(Plan *plan, Install *install, const Step *const *steps) {
         *plan = (Plan){.install = install, .lock_fd = -1};
-        for (; *steps && plan->size < STEPS_MAX; steps++)
+        do /* there is at least one */
                 plan->items[plan->size++] = (Item){.step = *steps};
+        while (*++steps && plan->size < STEPS_MAX);
 }
 
 static int plan_end(Plan *plan) {
