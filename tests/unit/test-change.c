@@ -671,7 +671,7 @@ static const char *old_or_new(const Fixture *fixture) {
 }
 
 static int write_and_keep(const Fixture *fixture) {
-        Change change;
+        Change change = {0};
 
         CHILD_CHECK(write_text(&change, fixture->file, "new\n") == 0);
         change_keep(&change);
@@ -679,7 +679,7 @@ static int write_and_keep(const Fixture *fixture) {
 }
 
 static int write_and_undo(const Fixture *fixture) {
-        Change change;
+        Change change = {0};
 
         CHILD_CHECK(write_text(&change, fixture->file, "new\n") == 0);
         CHILD_CHECK(change_undo(&change) == 0);
@@ -687,7 +687,7 @@ static int write_and_undo(const Fixture *fixture) {
 }
 
 static int remove_and_keep(const Fixture *fixture) {
-        Change change;
+        Change change = {0};
 
         CHILD_CHECK(change_remove(&change, fixture->file) == 0);
         change_keep(&change);
