@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -628,6 +629,103 @@ TEST(a_read_only_folder_is_a_failure) {
         assert_int_equal(chmod(fixture->folder, 0755), 0);
 }
 
+/* ---- killed at any moment ---- */
+
+/* Lets a child do its work up to that many entries into system calls and returns from them, and kills it there. Returns
+ * false when it came to its end before. */
+static bool kill_child(int (*work)(const Fixture *), const Fixture *fixture, unsigned stops) {
+        int status;
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) != 0)
+                        _exit(1);
+                _exit(work(fixture));
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSTOPPED(status));
+        for (unsigned i = 0; i < stops; i++) {
+                assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                if (WIFEXITED(status)) {
+                        assert_int_equal(WEXITSTATUS(status), 0);
+                        return false;
+                }
+        }
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return true;
+}
+
+/* What the file holds, which is one of the two, whole; "" when it is not there. */
+static const char *old_or_new(const Fixture *fixture) {
+        char text[16] = "";
+        CLEANUP_FD int fd = open(fixture->file, O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return "";
+        assert_int_equal(read(fd, text, sizeof(text)), 4);
+        assert_case(strcmp(text, "old\n") == 0 || strcmp(text, "new\n") == 0, "it holds %s", text);
+        return text[0] == 'o' ? "old\n" : "new\n";
+}
+
+static int write_and_keep(const Fixture *fixture) {
+        Change change = {0};
+
+        CHILD_CHECK(write_text(&change, fixture->file, "new\n") == 0);
+        change_keep(&change);
+        return 0;
+}
+
+static int write_and_undo(const Fixture *fixture) {
+        Change change = {0};
+
+        CHILD_CHECK(write_text(&change, fixture->file, "new\n") == 0);
+        CHILD_CHECK(change_undo(&change) == 0);
+        return 0;
+}
+
+static int remove_and_keep(const Fixture *fixture) {
+        Change change = {0};
+
+        CHILD_CHECK(change_remove(&change, fixture->file) == 0);
+        change_keep(&change);
+        return 0;
+}
+
+/* Begins with the old content, or with none, kills the work at each of its moments, and has a second run complete it.
+ */
+static void kill_everywhere(int (*work)(const Fixture *), const Fixture *fixture, const char *old) {
+        bool killed = true;
+
+        for (unsigned stops = 0; killed; stops++) {
+                const char *content;
+
+                if (old[0])
+                        put(fixture->file, old);
+                killed = kill_child(work, fixture, stops);
+                content = old_or_new(fixture);
+                /* Not there it may be only when there was none before, or when it was to be removed. */
+                assert_true(content[0] || !old[0] || work == remove_and_keep);
+
+                assert_int_equal(work == remove_and_keep ? remove_and_keep(fixture) : write_and_keep(fixture), 0);
+                change_tidy(fixture->file);
+                expect_names(fixture, work == remove_and_keep ? "" : "file");
+                assert_string_equal(old_or_new(fixture), work == remove_and_keep ? "" : "new\n");
+                (void) unlink(fixture->file);
+        }
+}
+
+TEST(killed_at_any_moment_the_file_is_the_old_or_the_new_one_and_a_second_run_completes_it) {
+        const Fixture *fixture = *state;
+
+        kill_everywhere(write_and_keep, fixture, "old\n");
+        kill_everywhere(write_and_keep, fixture, "");
+        kill_everywhere(write_and_undo, fixture, "old\n");
+        kill_everywhere(remove_and_keep, fixture, "old\n");
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 WITH_FOLDER(a_replaced_file_keeps_its_owner_and_mode),
@@ -655,6 +753,7 @@ int main(void) {
                 WITH_FOLDER(a_full_disk_changes_nothing),
                 WITH_FOLDER(undo_needs_no_room_on_the_disk),
                 WITH_FOLDER(a_read_only_folder_is_a_failure),
+                WITH_FOLDER(killed_at_any_moment_the_file_is_the_old_or_the_new_one_and_a_second_run_completes_it),
         };
 
         return RUN_TESTS(tests);
