@@ -176,7 +176,8 @@ static void source_keep(Install *install) {
         change_keep(&source->change);
         while (source->taken_size > 0)
                 change_keep(&source->taken[--source->taken_size]);
-        change_tidy(PATH_SOURCES);
+        change_tidy_folder(PATH_SOURCES_FOLDER);
+        change_tidy(PATH_SOURCES_MAIN);
 }
 
 static int source_look_back(Install *install, const cJSON *entry, StepState *ret_state) {

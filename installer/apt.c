@@ -305,6 +305,39 @@ int packages_begin(Install *install, Packages *packages) {
         return list_packages(install, &packages->before);
 }
 
+/* Was it known to dpkg, in whatever state? Its configuration is the administrator's then. */
+static bool was_known(const Packages *packages, const char *name) {
+        const char *text = text_of(&packages->before);
+        size_t n = strlen(name);
+
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (strncmp(line, name, n) == 0 && line[n] == ' ')
+                        return true;
+        }
+        return false;
+}
+
+/* Removes those of the names, ended by NULL, that were known before, or purges those that were not. */
+static int take_back(Install *install, const Packages *packages, char **names, bool known) {
+        const char **chosen = NULL;
+        size_t count = 0, n = 0;
+        int r = 0;
+
+        while (names[count])
+                count++;
+        chosen = calloc(count + 1, sizeof(*chosen));
+        if (!chosen)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++)
+                if (was_known(packages, names[i]) == known)
+                        chosen[n++] = names[i];
+        if (n > 0)
+                r = apt_remove(install, chosen, !known);
+        free(chosen);
+        return r;
+}
+
 int packages_take_back(Install *install, Packages *packages) {
         Buffer now = BUFFER_INIT(LIST_MAX);
         char **added = NULL;
@@ -315,8 +348,10 @@ int packages_take_back(Install *install, Packages *packages) {
         r = list_packages(install, &now);
         if (r >= 0)
                 r = apt_output_added(text_of(&packages->before), text_of(&now), &added);
-        if (r >= 0 && added[0])
-                r = apt_remove(install, (const char *const *) added, true);
+        if (r >= 0)
+                r = take_back(install, packages, added, false);
+        if (r >= 0)
+                r = take_back(install, packages, added, true);
         for (char **name = added; name && *name; name++)
                 free(*name);
         free(added);

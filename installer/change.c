@@ -7,6 +7,7 @@
 #include "change.h"
 #include "text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -258,4 +259,27 @@ void change_tidy(const char *path) {
                 if (name)
                         (void) unlink(name);
         }
+}
+
+static bool is_left_over(const char *name) {
+        static const char *const suffixes[] = {CHANGE_NEW_SUFFIX, CHANGE_UNDO_SUFFIX};
+        size_t n = strlen(name);
+
+        for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+                size_t k = strlen(suffixes[i]);
+
+                if (name[0] == '.' && n > k && strcmp(name + n - k, suffixes[i]) == 0)
+                        return true;
+        }
+        return false;
+}
+
+void change_tidy_folder(const char *folder) {
+        DIR *entries = opendir(folder);
+
+        for (const struct dirent *entry; entries && (entry = readdir(entries));)
+                if (is_left_over(entry->d_name))
+                        (void) unlinkat(dirfd(entries), entry->d_name, 0);
+        if (entries)
+                (void) closedir(entries);
 }

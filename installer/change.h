@@ -36,3 +36,6 @@ void change_deinit(Change *change);
 
 /* Takes away what a killed run left beside the file. */
 void change_tidy(const char *path);
+
+/* The same for every file of a folder. */
+void change_tidy_folder(const char *folder);
