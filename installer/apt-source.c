@@ -14,6 +14,8 @@
 
 #define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 
+static const char *const described[] = {"mirror", "text"};
+
 static char *source_text(const Install *install) {
         const Options *options = install->options;
 
@@ -33,7 +35,7 @@ static char *source_text(const Install *install) {
 /* What becomes of a file that names the repository. text is what replaces it; empty: the file goes. */
 typedef struct Older {
         char *path;
-        Buffer text;
+        Buffer before, text;
 } Older;
 
 typedef int (*OlderHandler)(Install *install, const Older *older);
@@ -45,31 +47,35 @@ static bool has_suffix(const char *name, const char *suffix) {
 }
 
 static int handle_file(Install *install, const char *path, OlderHandler handler) {
-        Buffer text = BUFFER_INIT(FILE_SIZE_MAX);
-        Older older = {.path = (char *) (uintptr_t) path, .text = BUFFER_INIT(2 * FILE_SIZE_MAX)};
+        Older older = {
+                .path = (char *) (uintptr_t) path,
+                .before = BUFFER_INIT(FILE_SIZE_MAX),
+                .text = BUFFER_INIT(2 * FILE_SIZE_MAX),
+        };
+        const Buffer *text = &older.before;
         const char *url = install->options->mirror;
         bool found = false, others = false;
         size_t lines = 0;
-        int r = file_read(path, &text);
+        int r = file_read(path, &older.before);
 
         if (r == -ENOENT)
                 r = 0;
         else if (r < 0)
                 r = trouble_set(&install->trouble, r, NULL, "%s: %s", path, strerror(-r));
-        else if (text.size > 0 && has_suffix(path, ".sources")) {
-                sources_stanzas_look((const char *) text.data, text.size, url, &found, &others);
+        else if (text->size > 0 && has_suffix(path, ".sources")) {
+                sources_stanzas_look((const char *) text->data, text->size, url, &found, &others);
                 if (found && others)
                         r = trouble_set(&install->trouble, -EEXIST, "take that stanza out of it",
                                         "%s names gVisor's repository beside others", path);
-        } else if (text.size > 0) {
-                r = sources_list_without((const char *) text.data, text.size, url, &older.text, &lines, &others);
+        } else if (text->size > 0) {
+                r = sources_list_without((const char *) text->data, text->size, url, &older.text, &lines, &others);
                 found = lines > 0;
         }
         if (!others) /* nothing is left in it that apt would read */
                 buffer_clear(&older.text);
         if (r >= 0 && found)
                 r = handler(install, &older);
-        buffer_deinit(&text);
+        buffer_deinit(&older.before);
         buffer_deinit(&older.text);
         return r;
 }
@@ -180,22 +186,109 @@ static void source_keep(Install *install) {
         change_tidy(PATH_SOURCES_MAIN);
 }
 
+/* ---- for --uninstall ---- */
+
+/* The texts of the older files, so that they can come back. */
+static int describe_older(Install *install, const Older *older) {
+        cJSON *taken = cJSON_GetObjectItemCaseSensitive(install->source.entry, "taken");
+
+        if (json_get(taken, older->path))
+                return 0;
+        return json_add(taken, older->path, cJSON_CreateString((const char *) older->before.data));
+}
+
+static int source_describe(Install *install, cJSON *entry) {
+        CLEANUP_FREE char *text = source_text(install);
+        int r;
+
+        if (!text)
+                return -ENOMEM;
+        for (size_t i = 0; i < ARRAY_SIZE(described); i++)
+                cJSON_DeleteItemFromObjectCaseSensitive(entry, described[i]);
+        if (json_add(entry, "mirror", cJSON_CreateString(install->options->mirror)) < 0 ||
+            json_add(entry, "text", cJSON_CreateString(text)) < 0 ||
+            (!json_get(entry, "taken") && json_add(entry, "taken", cJSON_CreateObject()) < 0))
+                return -ENOMEM;
+        install->source.entry = entry;
+        r = each_older(install, describe_older);
+        install->source.entry = NULL;
+        return r;
+}
+
+static bool is_as_made(const cJSON *entry) {
+        const char *made = json_get_string(entry, "text");
+        Buffer present = BUFFER_INIT(FILE_SIZE_MAX);
+        bool same = file_read(PATH_SOURCES, &present) >= 0 && made && present.size == strlen(made) &&
+                    memcmp(present.data, made, present.size) == 0;
+
+        buffer_deinit(&present);
+        return same;
+}
+
 static int source_look_back(Install *install, const cJSON *entry, StepState *ret_state) {
-        (void) entry;
-        *ret_state = access(PATH_SOURCES, F_OK) == 0 ? STEP_TO_DO : STEP_DONE;
-        install_note(install, "%s%s", *ret_state == STEP_TO_DO ? "remove " : "no longer there: ", PATH_SOURCES);
+        const cJSON *older;
+
+        *ret_state = STEP_DONE;
+        if (access(PATH_SOURCES, F_OK) != 0) {
+                install_note(install, "no longer there: %s", PATH_SOURCES);
+        } else if (!is_as_made(entry)) {
+                install_note(install, "%s was changed since, and stays", PATH_SOURCES);
+                return 0;
+        } else {
+                *ret_state = STEP_TO_DO;
+                install_note(install, "remove %s", PATH_SOURCES);
+        }
+        cJSON_ArrayForEach(older, json_get_object(entry, "taken")) {
+                *ret_state = STEP_TO_DO;
+                install_note(install, "give back %s", older->string);
+        }
+        return 0;
+}
+
+/* One that somebody has written anew since is left alone. */
+static int give_older_back(Install *install, const cJSON *older) {
+        Buffer present = BUFFER_INIT(FILE_SIZE_MAX), without = BUFFER_INIT(2 * FILE_SIZE_MAX);
+        const char *text = cJSON_IsString(older) ? older->valuestring : "";
+        const char *url = install->source.url;
+        bool others, mine;
+        size_t found;
+        Change change;
+        int r = file_read(older->string, &present);
+
+        mine = r == -ENOENT;
+        if (r >= 0 && url) {
+                r = sources_list_without(text, strlen(text), url, &without, &found, &others);
+                mine = r >= 0 && present.size == without.size &&
+                       (present.size == 0 || memcmp(present.data, without.data, present.size) == 0);
+        }
+        if (mine) {
+                r = change_write(&change, older->string, text, strlen(text), 0644);
+                if (r >= 0)
+                        change_keep(&change);
+        }
+        buffer_deinit(&present);
+        buffer_deinit(&without);
+        if (r < 0)
+                return trouble_set(&install->trouble, r, NULL, "%s: %s", older->string, strerror(-r));
+        install_note(install, mine ? "%s is back" : "%s was written anew since, and stays", older->string);
         return 0;
 }
 
 static int source_take_away(Install *install, const cJSON *entry) {
-        const char *url = json_get_string(entry, "mirror");
+        const cJSON *older;
         int r = change_remove(&install->source.change, PATH_SOURCES);
 
         if (r < 0)
                 return trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_SOURCES, strerror(-r));
-        if (url)
-                apt_forget_lists(url);
+        install->source.url = json_get_string(entry, "mirror");
         install_note(install, "%s has been removed", PATH_SOURCES);
+        cJSON_ArrayForEach(older, json_get_object(entry, "taken")) {
+                r = give_older_back(install, older);
+                if (r < 0)
+                        return r;
+        }
+        if (install->source.url)
+                apt_forget_lists(install->source.url);
         return 0;
 }
 
@@ -206,6 +299,7 @@ const Step step_source = {
         .apply = source_apply,
         .undo = source_undo,
         .keep = source_keep,
+        .describe = source_describe,
         .look_back = source_look_back,
         .take_away = source_take_away,
 };

@@ -189,7 +189,7 @@ static int run_apt(Install *install, const char *label, const char *const *optio
 
 int apt_update(Install *install, const char *sources) {
         CLEANUP_FREE char *list = text_format("Dir::Etc::SourceList=%s", sources ? sources : "");
-        const char *const all[] = {"-o", "APT::Update::Error-Mode=any", NULL};
+        const char *const all[] = {NULL}; /* somebody else's source may be out of order */
         const char *const one[] = {"-o", "APT::Update::Error-Mode=any", "-o", list, "-o", "Dir::Etc::SourceParts=-",
                                    "-o", "APT::Get::List-Cleanup=0",    NULL};
 
@@ -333,7 +333,7 @@ static int take_back(Install *install, const Packages *packages, char **names, b
                 if (was_known(packages, names[i]) == known)
                         chosen[n++] = names[i];
         if (n > 0)
-                r = apt_remove(install, chosen, !known);
+                r = apt_remove(install, chosen, !known && !packages->keep_config);
         free(chosen);
         return r;
 }

@@ -40,7 +40,7 @@ static int sync_folder(const char *path) {
 }
 
 /* Where path leads: also the target that a link names and that is not there yet. */
-static int resolve(const char *path, char **ret_path) {
+int change_resolve(const char *path, char **ret_path) {
         char target[PATH_MAX];
         CLEANUP_FREE char *folder = NULL, *at = strdup(path);
 
@@ -175,7 +175,7 @@ int change_write(Change *change, const char *path, const void *data, size_t size
         int r;
 
         *change = (Change){0};
-        r = resolve(path, &change->path);
+        r = change_resolve(path, &change->path);
         if (r >= 0)
                 r = replace(change, data, size, mode);
         if (r < 0)
@@ -251,7 +251,7 @@ void change_tidy(const char *path) {
         static const char *const suffixes[] = {CHANGE_NEW_SUFFIX, CHANGE_UNDO_SUFFIX};
         CLEANUP_FREE char *where = NULL;
 
-        if (resolve(path, &where) < 0 || !where)
+        if (change_resolve(path, &where) < 0 || !where)
                 return;
         for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
                 CLEANUP_FREE char *name = name_beside(where, suffixes[i]);

@@ -18,6 +18,10 @@ typedef struct Change {
 #define CHANGE_NEW_SUFFIX ".tee-new"
 #define CHANGE_UNDO_SUFFIX ".tee-undo"
 
+/* Where a path leads: through links, also to what is not there yet. Owned by the caller. Returns 0 or a negative errno.
+ */
+int change_resolve(const char *path, char **ret_path);
+
 /* A file that exists keeps its owner and mode; a new one is root's, with mode, in a folder that is made when it is
  * missing. Returns 0 or a negative errno, and then nothing has changed. */
 int change_write(Change *change, const char *path, const void *data, size_t size, mode_t mode);

@@ -342,6 +342,51 @@ int daemon_json_look(const void *text, size_t size, const DaemonRuntime *wanted,
         return r;
 }
 
+/* Takes the registration out; an object "runtimes" without members counts as none. Owned by the caller, NULL for none.
+ */
+static cJSON *detach_registration(cJSON *json, const char *name) {
+        cJSON *runtimes = cJSON_GetObjectItemCaseSensitive(json, RUNTIMES);
+        cJSON *found = cJSON_DetachItemFromObjectCaseSensitive(runtimes, name);
+
+        if (cJSON_GetArraySize(runtimes) == 0)
+                cJSON_DeleteItemFromObjectCaseSensitive(json, RUNTIMES);
+        return found;
+}
+
+/* Compares two texts, without the registration and that alone. */
+static void compare(const void *a, size_t a_size, const void *b, size_t b_size, const char *name, bool *ret_rest,
+                    bool *ret_registration) {
+        CLEANUP_FREE char *reason = NULL;
+        Document first, second;
+
+        *ret_rest = *ret_registration = false;
+        if (document_read(&first, a, a_size, &reason) < 0)
+                return;
+        if (document_read(&second, b, b_size, &reason) >= 0) {
+                CLEANUP_JSON cJSON *one = detach_registration(first.json, name);
+                CLEANUP_JSON cJSON *other = detach_registration(second.json, name);
+
+                *ret_registration = one && other ? cJSON_Compare(one, other, true) : !one && !other;
+                *ret_rest = cJSON_Compare(first.json, second.json, true);
+                document_deinit(&second);
+        }
+        document_deinit(&first);
+}
+
+bool daemon_json_same_rest(const void *a, size_t a_size, const void *b, size_t b_size, const char *name) {
+        bool rest, registration;
+
+        compare(a, a_size, b, b_size, name, &rest, &registration);
+        return rest;
+}
+
+bool daemon_json_same_registration(const void *a, size_t a_size, const void *b, size_t b_size, const char *name) {
+        bool rest, registration;
+
+        compare(a, a_size, b, b_size, name, &rest, &registration);
+        return registration;
+}
+
 bool daemon_json_is_empty(const void *text, size_t size) {
         CLEANUP_FREE char *reason = NULL;
         Document document;
@@ -359,27 +404,17 @@ bool daemon_json_is_empty(const void *text, size_t size) {
 /* Everything but runtimes.NAME must be as before, and that must be what was asked for (NULL: gone). An object
  * "runtimes" without members counts as none. */
 static int check_result(const Document *document, const char *name, const cJSON *wanted, const Buffer *out) {
-        CLEANUP_JSON cJSON *after = NULL;
-        cJSON *both[2], *found;
+        CLEANUP_JSON cJSON *after = NULL, *found = NULL;
         JsonError error;
         bool fits;
 
         after = json_parse(out->data, out->size, &error);
         if (!after)
                 return error.fault == JSON_NO_MEMORY ? -ENOMEM : -EPROTO;
-        found = cJSON_DetachItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(after, RUNTIMES), name);
+        found = detach_registration(after, name);
         fits = wanted ? cJSON_Compare(found, wanted, true) : !found;
-        cJSON_Delete(found);
-        both[0] = document->json;
-        both[1] = after;
-        for (size_t i = 0; i < 2; i++) {
-                cJSON *runtimes = cJSON_GetObjectItemCaseSensitive(both[i], RUNTIMES);
-
-                cJSON_DeleteItemFromObjectCaseSensitive(runtimes, name);
-                if (cJSON_GetArraySize(runtimes) == 0)
-                        cJSON_DeleteItemFromObjectCaseSensitive(both[i], RUNTIMES);
-        }
-        return fits && cJSON_Compare(both[0], both[1], true) ? 0 : -EPROTO;
+        cJSON_Delete(detach_registration(document->json, name));
+        return fits && cJSON_Compare(document->json, after, true) ? 0 : -EPROTO;
 }
 
 /* "runtimes": {"NAME": …}, as the first or as a further member of what stands at depth. */

@@ -34,6 +34,13 @@ int daemon_json_put(const void *text, size_t size, const DaemonRuntime *wanted, 
  * of a reload when the whole key has gone. */
 int daemon_json_drop(const void *text, size_t size, const char *name, bool drop_empty, Buffer *out, char **ret_reason);
 
+/* Do two texts say the same but for the registration of this name? An object "runtimes" without members counts as none.
+ * False for what cannot be read. */
+bool daemon_json_same_rest(const void *a, size_t a_size, const void *b, size_t b_size, const char *name);
+
+/* And do they have the same registration of this name, or both none? */
+bool daemon_json_same_registration(const void *a, size_t a_size, const void *b, size_t b_size, const char *name);
+
 /* Without keys, it says nothing to Docker. False for what is no JSON. */
 bool daemon_json_is_empty(const void *text, size_t size);
 

@@ -16,6 +16,7 @@
 #define RELOAD_USEC (5 * USEC_PER_SEC)
 #define RESTART_USEC (60 * USEC_PER_SEC)
 #define POLL_USEC (USEC_PER_SEC / 5)
+#define ANSWER_USEC (600 * USEC_PER_SEC)
 
 DaemonRuntime docker_wanted_runtime(const Install *install) {
         return (DaemonRuntime){
@@ -95,13 +96,48 @@ static int containers_at_stake(Install *install, uint64_t *ret_count) {
         return 0;
 }
 
+/* One line of a person's, through the loop, so that Ctrl-C is heard. */
+typedef struct Answer {
+        char first;
+        bool done;
+} Answer;
+
+static int on_answer(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Answer *answer = userdata;
+        char text[256];
+        ssize_t n = read(fd, text, sizeof(text));
+
+        (void) source;
+        (void) revents;
+        if (n > 0 && answer->first == '\0')
+                answer->first = text[0];
+        answer->done = n <= 0 || text[n - 1] == '\n';
+        return 0;
+}
+
+static int read_answer(Install *install, bool *ret_yes) {
+        CLEANUP(sd_event_source_disable_unrefp) sd_event_source *source = NULL;
+        Answer answer = {0};
+        int r = sd_event_add_io(install->loop.event, &source, STDIN_FILENO, EPOLLIN, on_answer, &answer);
+
+        if (r >= 0)
+                r = loop_await(&install->loop, &answer.done, ANSWER_USEC);
+        *ret_yes = r >= 0 && (answer.first == 'y' || answer.first == 'Y');
+        return r == -ETIMEDOUT ? 0 : r;
+}
+
 static int ask_for_restart(Install *install) {
-        char answer[16] = "";
         uint64_t count = 0;
+        bool yes = false;
         int r = containers_at_stake(install, &count);
 
-        if (r < 0 || count == 0 || install->options->yes)
+        if (r < 0 || count == 0)
                 return r;
+        if (install->options->yes) {
+                install_note(install, "a restart, which ends %llu running containers (--yes)",
+                             (unsigned long long) count);
+                return 0;
+        }
         if (!isatty(STDIN_FILENO) || !install->screen.terminal)
                 return trouble_set(&install->trouble, -ECANCELED, "at a better time, or at once with --yes",
                                    "Docker has to be restarted, which would end %llu running containers",
@@ -110,9 +146,10 @@ static int ask_for_restart(Install *install) {
                        "  Docker has to be restarted. This ends %llu running containers. Go on? [y/N] ",
                        (unsigned long long) count);
         (void) fflush(NULL);
-        if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
-                return trouble_set(&install->trouble, -ECANCELED, NULL, "Docker is not to be restarted");
-        return 0;
+        r = read_answer(install, &yes);
+        if (r < 0)
+                return r;
+        return yes ? 0 : trouble_set(&install->trouble, -ECANCELED, NULL, "Docker is not to be restarted");
 }
 
 /* ---- the whole ---- */
@@ -162,7 +199,7 @@ bool docker_service_answers(Install *install) {
 }
 
 void docker_service_forget(Install *install, const char *name) {
-        if (reload(install) >= 0)
+        if (reload(install) >= 0 && name)
                 (void) await_settled(install, NULL, name, RELOAD_USEC);
 }
 
@@ -183,8 +220,14 @@ int docker_service_revive(Install *install) {
 
 /* ---- the step ---- */
 
+/* Docker may be somebody else's to reload, or another unit's (snap has one). */
 static bool can_tell(const Install *install) {
-        return install->host.systemd && install->options->docker != DOCKER_LEAVE;
+        CLEANUP_FREE char *state = NULL;
+
+        if (!install->host.systemd || install->options->docker == DOCKER_LEAVE)
+                return false;
+        state = unit_state(UNIT);
+        return state && (strcmp(state, "active") == 0 || strcmp(state, "reloading") == 0);
 }
 
 static int note_restart(Install *install) {
@@ -219,10 +262,12 @@ static int docker_look(Install *install, StepState *ret_state) {
                 install_note(install, "leave Docker's reload to you (--docker=leave)");
         else if (!install->host.systemd)
                 install_note(install, "leave Docker's reload to you: systemd does not run here");
+        else if (install->host.docker && !can_tell(install))
+                install_note(install, "leave Docker's reload to you: it does not run as " UNIT);
         else if (install->options->docker == DOCKER_RESTART)
                 return note_restart(install);
         else
-                install_note(install, "reload " UNIT ", which touches no container");
+                install_note(install, "reload " UNIT ", which touches no container; should that not do, restart it");
         return 0;
 }
 
@@ -243,4 +288,17 @@ static int docker_apply(Install *install) {
         return 0;
 }
 
-const Step step_docker = {.name = "docker", .exit_status = 16, .look = docker_look, .apply = docker_apply};
+/* The file is given back by the step before. Where that has changed nothing, nobody else looks whether Docker lives. */
+static int docker_undo(Install *install) {
+        if (!install->host.docker || !install->host.systemd || docker_service_answers(install))
+                return 0;
+        return install->registration.written ? 0 : docker_service_revive(install);
+}
+
+const Step step_docker = {
+        .name = "docker",
+        .exit_status = 16,
+        .look = docker_look,
+        .apply = docker_apply,
+        .undo = docker_undo,
+};

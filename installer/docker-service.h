@@ -20,8 +20,8 @@ int docker_service_settle(Install *install, const DaemonRuntime *wanted, const c
 /* Whether Docker answers now. */
 bool docker_service_answers(Install *install);
 
-/* Has a running Docker read its file again, from which the OCI runtime has been taken; never by a restart. Best effort:
- * a runtime that Docker still knows of and nobody uses does no harm. */
+/* Has a running Docker read its file again, never by a restart, and awaits that the OCI runtime has gone, unless name
+ * is NULL. Best effort: a runtime that Docker still knows of and nobody uses does no harm. */
 void docker_service_forget(Install *install, const char *name);
 
 /* Has a Docker that was running, and that does not any more, start again. Returns 0 or a negative errno with trouble

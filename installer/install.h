@@ -26,21 +26,27 @@ typedef struct AptSource {
         Change change;
         Change *taken; /* older files of the same repository */
         size_t taken_size;
+        cJSON *entry;    /* of the record, while they are described */
+        const char *url; /* of the record, while they are given back */
 } AptSource;
 
 /* What a step of apt's has added to the host. */
 typedef struct Packages {
-        Buffer before; /* "name version" of all that was installed, a line each; empty: nothing was begun */
-        bool lists;    /* apt's index of our source was fetched */
+        Buffer before;    /* "name version" of all that was installed, a line each; empty: nothing was begun */
+        bool lists;       /* apt's index of our source was fetched */
+        bool keep_config; /* remove, do not purge: somebody's data would go with them */
 } Packages;
 
 typedef struct Registration {
-        bool begun;
+        char *path; /* of daemon.json: where it really is */
+        bool begun; /* what follows is known */
         bool was_there;
-        Buffer old; /* daemon.json as it was when the run began */
+        Buffer old; /* its text when the run began */
         struct timespec old_time;
         bool folder_was_there, tilde_was_there;
-        char *backup; /* path of the dated copy that this run made */
+        bool written;  /* by this run */
+        bool replaces; /* another registration of the name */
+        char *copy;    /* path of the dated copy that this run made */
 } Registration;
 
 typedef struct Install {
@@ -59,8 +65,10 @@ typedef struct Install {
         Packages runsc_packages;
         char *runsc_found;  /* by --source none */
         char *runsc_before; /* version of the package that was there before */
+        char *runsc_now;    /* and that this run has installed */
         Registration registration;
         bool left_to_person; /* Docker's reload; what follows from it has to wait */
+        cJSON *document;     /* for --json: what the run did */
 } Install;
 
 /* Adds a line about what the step found, would do or did. Best effort: without memory, the line is missing. */
@@ -85,7 +93,9 @@ typedef struct Step {
         int (*apply)(Install *install);                      /* what it has begun when it fails, undo takes back */
         int (*undo)(Install *install);  /* takes back what apply of this run did, or does nothing */
         void (*keep)(Install *install); /* there is no way back any more */
-        /* For --uninstall: what an earlier run made, as its entry in the record tells. */
+        /* Says in the record's entry what apply makes: before it, and again behind it. */
+        int (*describe)(Install *install, cJSON *entry);
+        /* For --uninstall: what earlier runs made, as the entry tells. */
         int (*look_back)(Install *install, const cJSON *entry, StepState *ret_state);
         int (*take_away)(Install *install, const cJSON *entry);
 } Step;

@@ -12,13 +12,16 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define KEY_SIZE_MAX ((size_t) 256 * 1024)
 
-/* Fingerprint of the key in the file, "" for none. */
-static int fingerprint_of(const char *path, char ret_fingerprint[OPENPGP_FINGERPRINT_SIZE]) {
+/* Fingerprint of the key in the file, "" for none, and whether apt can use the file: it is binary, and all may read it.
+ */
+static int fingerprint_of(const char *path, char ret_fingerprint[OPENPGP_FINGERPRINT_SIZE], bool *ret_usable) {
         Buffer text = BUFFER_INIT(KEY_SIZE_MAX), binary = BUFFER_INIT(KEY_SIZE_MAX);
         const char *reason = NULL;
+        struct stat status;
         int r = file_read(path, &text);
 
         ret_fingerprint[0] = '\0';
@@ -26,6 +29,8 @@ static int fingerprint_of(const char *path, char ret_fingerprint[OPENPGP_FINGERP
                 r = openpgp_key_read(text.data, text.size, &binary, ret_fingerprint, &reason);
         if (r < 0)
                 ret_fingerprint[0] = '\0';
+        *ret_usable = r >= 0 && stat(path, &status) == 0 && (status.st_mode & S_IROTH) != 0 &&
+                      text.size == binary.size && memcmp(text.data, binary.data, text.size) == 0;
         buffer_deinit(&text);
         buffer_deinit(&binary);
         return r == -ENOMEM ? r : 0;
@@ -50,11 +55,12 @@ static char *offline_key(const char *folder) {
 static int keyring_look(Install *install, StepState *ret_state) {
         const Options *options = install->options;
         char present[OPENPGP_FINGERPRINT_SIZE];
-        int r = fingerprint_of(PATH_KEYRING, present);
+        bool usable = false;
+        int r = fingerprint_of(PATH_KEYRING, present, &usable);
 
         if (r < 0)
                 return r;
-        *ret_state = strcasecmp(present, options->key_fingerprint) == 0 ? STEP_DONE : STEP_TO_DO;
+        *ret_state = usable && strcasecmp(present, options->key_fingerprint) == 0 ? STEP_DONE : STEP_TO_DO;
         if (*ret_state == STEP_DONE) {
                 install_note(install, "%s is there, key %s", PATH_KEYRING, present);
                 return 0;
@@ -68,7 +74,8 @@ static int keyring_look(Install *install, StepState *ret_state) {
         install_note(install, "when its fingerprint is %s", options->key_fingerprint);
         install_note(install, "write %s", PATH_KEYRING);
         if (present[0])
-                install_note(install, "in place of key %s", present);
+                install_note(install, "in place of key %s%s", present,
+                             usable ? "" : ", which apt cannot use as it lies there");
         return 0;
 }
 
@@ -132,9 +139,25 @@ static void keyring_keep(Install *install) {
         change_tidy(PATH_KEYRING);
 }
 
+static int keyring_describe(Install *install, cJSON *entry) {
+        cJSON_DeleteItemFromObjectCaseSensitive(entry, "fingerprint");
+        return json_add(entry, "fingerprint", cJSON_CreateString(install->options->key_fingerprint));
+}
+
 static int keyring_look_back(Install *install, const cJSON *entry, StepState *ret_state) {
-        (void) entry;
+        const char *made = json_get_string(entry, "fingerprint");
+        char present[OPENPGP_FINGERPRINT_SIZE];
+        bool usable;
+        int r = fingerprint_of(PATH_KEYRING, present, &usable);
+
+        if (r < 0)
+                return r;
         *ret_state = access(PATH_KEYRING, F_OK) == 0 ? STEP_TO_DO : STEP_DONE;
+        if (*ret_state == STEP_TO_DO && (!made || strcasecmp(present, made) != 0)) {
+                *ret_state = STEP_DONE;
+                install_note(install, "%s has another key than tee-install wrote, and stays", PATH_KEYRING);
+                return 0;
+        }
         install_note(install, "%s%s", *ret_state == STEP_TO_DO ? "remove " : "no longer there: ", PATH_KEYRING);
         return 0;
 }
@@ -156,6 +179,7 @@ const Step step_keyring = {
         .apply = keyring_apply,
         .undo = keyring_undo,
         .keep = keyring_keep,
+        .describe = keyring_describe,
         .look_back = keyring_look_back,
         .take_away = keyring_take_away,
 };

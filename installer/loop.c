@@ -10,26 +10,26 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
         (void) source;
         (void) info;
-        loop->interrupted = true;
+        if (!loop->deaf)
+                loop->interrupted = true;
         return 0;
 }
 
 int loop_init(Loop *loop) {
+        static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
         sigset_t signals;
         int r;
 
         *loop = (Loop){0};
         (void) sigemptyset(&signals);
-        (void) sigaddset(&signals, SIGINT);
-        (void) sigaddset(&signals, SIGTERM);
         (void) sigaddset(&signals, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+        for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+                (void) sigaddset(&signals, ends[i]);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
                 return -errno;
         r = sd_event_new(&loop->event);
-        if (r >= 0)
-                r = sd_event_add_signal(loop->event, NULL, SIGINT, on_signal, loop);
-        if (r >= 0)
-                r = sd_event_add_signal(loop->event, NULL, SIGTERM, on_signal, loop);
+        for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(ends); i++)
+                r = sd_event_add_signal(loop->event, NULL, ends[i], on_signal, loop);
         return r < 0 ? r : 0;
 }
 
@@ -64,4 +64,9 @@ int loop_sleep(Loop *loop, uint64_t usec) {
 
 void loop_pardon(Loop *loop) {
         loop->interrupted = false;
+}
+
+void loop_turn_deaf(Loop *loop) {
+        loop->interrupted = false;
+        loop->deaf = true;
 }

@@ -8,10 +8,12 @@
 /* The installer does one thing after another; where it has to wait, it waits in here, so that Ctrl-C is heard. */
 typedef struct Loop {
         sd_event *event;
-        bool interrupted; /* by SIGINT or SIGTERM; stays so until loop_pardon() */
+        bool interrupted; /* by SIGINT, SIGTERM, SIGHUP or SIGQUIT; stays so until loop_pardon() */
+        bool deaf;        /* what is taken back is not to be interrupted */
 } Loop;
 
-/* Blocks SIGINT, SIGTERM and SIGCHLD for the process. Returns 0 or a negative errno. */
+/* Blocks these signals and SIGCHLD for the process, and ignores SIGPIPE: who watches may go, the work is done all the
+ * same. Returns 0 or a negative errno. */
 int loop_init(Loop *loop);
 void loop_deinit(Loop *loop);
 
@@ -23,3 +25,6 @@ int loop_sleep(Loop *loop, uint64_t usec);
 
 /* What is taken back after an interruption has to wait, too. */
 void loop_pardon(Loop *loop);
+
+/* The same, and from now on nothing interrupts. */
+void loop_turn_deaf(Loop *loop);

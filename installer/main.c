@@ -51,27 +51,15 @@ static int run_steps(Install *install) {
 
 /* ---- --with-runtime, --list-runtimes, --remove-runtime ---- */
 
-static int print_json(const Options *options, const cJSON *result) {
-        CLEANUP_JSON_TEXT char *text = NULL;
-
-        if (!options->json)
-                return 0;
-        text = cJSON_Print(result);
-        return text && puts(text) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
-}
-
-static int run_runtimes(Install *install) {
+static int run_runtimes(Install *install, cJSON **ret_result) {
         const Options *options = install->options;
         const Trouble *trouble = &install->trouble;
         RuntimeImages images = {.options = options, .engine = &install->engine, .screen = &install->screen};
-        CLEANUP_JSON cJSON *result = NULL;
-        int r = options->list_runtimes    ? runtime_list_show(&images, &result)
-                : options->remove_runtime ? runtime_list_remove(&images, &result)
-                                          : runtime_image_make(&images, &result);
+        int r = options->list_runtimes    ? runtime_list_show(&images, ret_result)
+                : options->remove_runtime ? runtime_list_remove(&images, ret_result)
+                                          : runtime_image_make(&images, ret_result);
 
         screen_clear(&install->screen);
-        if (r >= 0)
-                r = print_json(options, result);
         if (r >= 0)
                 return EXIT_SUCCESS;
         (void) fprintf(stderr, "tee-install: %s\n",
@@ -107,21 +95,50 @@ static void tear_down(Install *install) {
         buffer_deinit(&install->registration.old);
         packages_deinit(&install->docker_packages);
         packages_deinit(&install->runsc_packages);
-        free(install->registration.backup);
+        free(install->registration.copy);
+        free(install->registration.path);
+        cJSON_Delete(install->document);
         free(install->host.name);
         free(install->source.taken);
         free(install->runsc_found);
         free(install->runsc_before);
+        free(install->runsc_now);
+}
+
+/* One document for the whole run: the steps', with that of the image in it, or the image's alone. */
+static int print_json(cJSON *document, cJSON *image, int status) {
+        CLEANUP_JSON cJSON *whole = document ? document : image;
+        CLEANUP_JSON_TEXT char *text = NULL;
+        int r = 0;
+
+        if (document && image)
+                r = json_add(document, "runtime", image);
+        if (document && r >= 0)
+                r = json_add(document, "exit_status", cJSON_CreateNumber(status));
+        if (whole && r >= 0)
+                text = cJSON_Print(whole);
+        if (!whole && status != EXIT_SUCCESS)
+                return 0; /* stderr has said why */
+        return text && puts(text) >= 0 && fflush(stdout) == 0 ? 0 : -EIO;
 }
 
 static int run(Install *install) {
         const Options *options = install->options;
         bool of_gvisor = options->with_gvisor || options->uninstall;
+        bool of_image = options->with_runtime || options->list_runtimes || options->remove_runtime;
         int status = of_gvisor ? run_steps(install) : EXIT_SUCCESS;
+        cJSON *image = NULL;
 
-        if (status != EXIT_SUCCESS || options->uninstall || (of_gvisor && !options->with_runtime))
+        if (status == EXIT_SUCCESS && of_image)
+                status = run_runtimes(install, &image);
+        if (!options->json) {
+                cJSON_Delete(image);
                 return status;
-        return run_runtimes(install);
+        }
+        if (print_json(TAKE_PTR(install->document), image, status) >= 0 || status != EXIT_SUCCESS)
+                return status;
+        (void) fputs("tee-install: the result could not be written to stdout\n", stderr);
+        return EXIT_FAILURE;
 }
 
 int main(int argc, char *argv[]) {

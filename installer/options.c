@@ -57,7 +57,8 @@ static void print_help(void) {
                 "      --runtime-arg ARGUMENT  for runsc; may be repeated; instead of --network=none\n"
                 "      --platform NAME         gVisor's platform: systrap, kvm, ptrace (runsc's own choice)\n"
                 "      --docker HOW            reload (default; a restart only where it must be), restart, leave\n"
-                "      --docker-config FILE    (/etc/docker/daemon.json)\n"
+                "      --docker-config FILE    (the one that dockerd's command line names, else "
+                "/etc/docker/daemon.json)\n"
                 "      --docker-socket PATH    ($DOCKER_HOST, else /run/docker.sock)\n"
                 "\n"
                 "Images of runtimes:\n"
@@ -118,6 +119,8 @@ static int take_channel(Options *options, const char *text) {
 
 /* A URL goes into a file of apt's, whose fields end at white space. */
 static int take_url(const char **ret, const char *option, const char *text) {
+        if (strchr(text, '@'))
+                return wrong("a URL that all may read must not have a password in it (apt: apt_auth.conf(5)):", text);
         if ((strncasecmp(text, "https://", 8) != 0 && strncasecmp(text, "http://", 7) != 0) ||
             !only_has(text, DIGITS LETTERS "-._~:/?#@!$&'()*+,;=%[]"))
                 return wrong(option, text);
@@ -434,6 +437,10 @@ static int check_together(Options *options) {
                 return wrong_use("--purge belongs to --uninstall");
         if (options->offline && options->source != SOURCE_GVISOR)
                 return wrong_use("--offline and --source are two places to take runsc from");
+        if (options->with_runtime && !options->base_image && strcmp(options->with_runtime, "deno") != 0 &&
+            strcmp(options->with_runtime, "sh") != 0)
+                return wrong("which image is it to be made from (--base IMAGE)? Nothing is known here of the runtime",
+                             options->with_runtime);
         if (options->version && options->source == SOURCE_NONE)
                 return wrong_use("--runsc-version needs a package: it does not go with --source none");
         if (options->runsc && options->source != SOURCE_NONE)
@@ -452,7 +459,6 @@ int options_parse(Options *ret, int argc, char *argv[]) {
                 .key_url = GVISOR_KEY_URL,
                 .key_fingerprint = GVISOR_FINGERPRINT,
                 .runtime_name = "runsc",
-                .docker_config = "/etc/docker/daemon.json",
         };
         while (r >= 0 && !ret->done && (option = getopt_long(argc, argv, "nyhV", names, NULL)) >= 0)
                 r = take_option(ret, option, optarg);

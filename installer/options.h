@@ -45,7 +45,8 @@ typedef struct Options {
         const char *arguments[OPTIONS_ARGUMENTS_MAX + 2]; /* of the OCI runtime, with its platform, ended by NULL */
         size_t arguments_size;
         OptionsDocker docker;
-        const char *docker_config, *docker_socket;
+        const char *docker_config; /* NULL: the one that Docker reads */
+        const char *docker_socket;
 
         /* images of runtimes */
         const char *image, *base_image, *deno, *busybox, *guest;

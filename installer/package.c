@@ -4,9 +4,10 @@
  * from: one that the wanted repository offers is left alone, an upgrade being apt's affair; another one is replaced. */
 
 #include "apt.h"
+#include "daemon-file.h"
 #include "executable.h"
 #include "paths.h"
-#include "register.h"
+#include "record.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -92,16 +93,43 @@ static const char *source_words(const Install *install) {
         }
 }
 
+static const char *source_name(const Options *options) {
+        static const char *const names[] = {"gvisor", "debian", "none"};
+
+        return options->offline ? "offline" : names[options->source];
+}
+
+static bool entry_says(const cJSON *entry, const char *key, const char *value) {
+        const char *said = json_get_string(entry, key);
+
+        return said && strcmp(said, value) == 0;
+}
+
+/* Has an earlier run installed just this from just there? The indexes may be gone by now, or not have it any more. */
+static bool was_made(const Install *install, const char *installed) {
+        const Options *options = install->options;
+        const cJSON *entry = record_get(install, step_runsc.name);
+
+        return entry && entry_says(entry, "version", installed) && entry_says(entry, "source", source_name(options)) &&
+               (options->source != SOURCE_GVISOR || options->offline ||
+                (entry_says(entry, "mirror", options->mirror) && entry_says(entry, "channel", options->channel)));
+}
+
 /* Is the installed version one that is wanted? */
 static int is_wanted(Install *install, const char *installed, bool *ret_wanted) {
         const Options *options = install->options;
+        const cJSON *entry = record_get(install, step_runsc.name);
         CLEANUP_FREE char *offered = NULL;
         int r = 0;
 
         *ret_wanted = !options->version || strcmp(options->version, installed) == 0;
-        if (*ret_wanted && options->source == SOURCE_GVISOR && !options->offline) {
+        if (!*ret_wanted || was_made(install, installed))
+                return 0;
+        if (options->source == SOURCE_GVISOR && !options->offline) {
                 r = apt_offered_version(install, "runsc", options->mirror, options->channel, installed, &offered);
                 *ret_wanted = offered != NULL;
+        } else if (entry && entry_says(entry, "version", installed)) {
+                *ret_wanted = false; /* by us, from elsewhere */
         }
         return r;
 }
@@ -121,6 +149,8 @@ static int runsc_look(Install *install, StepState *ret_state) {
         *ret_state = STEP_DONE;
         if (options->source == SOURCE_NONE)
                 return look_on_path(install);
+        if (options->offline && access(options->offline, R_OK | X_OK) < 0)
+                return trouble_set(&install->trouble, -errno, NULL, "%s: %s", options->offline, strerror(errno));
         r = apt_installed_version(install, "runsc", &installed);
         if (r >= 0 && installed)
                 r = is_wanted(install, installed, &wanted);
@@ -220,7 +250,22 @@ static int runsc_apply(Install *install) {
                 if (r >= 0)
                         r = install_version(install, options->version);
         }
-        return r < 0 ? r : check_runsc(install);
+        if (r >= 0)
+                r = check_runsc(install);
+        return r < 0 ? r : apt_installed_version(install, "runsc", &install->runsc_now);
+}
+
+static int runsc_describe(Install *install, cJSON *entry) {
+        static const char *const keys[] = {"source", "mirror", "channel", "version"};
+        const Options *options = install->options;
+
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+                cJSON_DeleteItemFromObjectCaseSensitive(entry, keys[i]);
+        if (json_add(entry, "source", cJSON_CreateString(source_name(options))) < 0 ||
+            json_add(entry, "mirror", cJSON_CreateString(options->mirror)) < 0 ||
+            json_add(entry, "channel", cJSON_CreateString(options->channel)) < 0)
+                return -ENOMEM;
+        return install->runsc_now ? json_add(entry, "version", cJSON_CreateString(install->runsc_now)) : 0;
 }
 
 /* A version that was there before comes back, if apt can still have it. */
@@ -234,7 +279,7 @@ static int runsc_undo(Install *install) {
                 r = install_version(install, install->runsc_before);
         if (install->runsc_packages.lists && install->source.change.made)
                 apt_forget_lists(install->options->mirror);
-        return r < 0 ? r : register_restore(install); /* the package may have registered itself */
+        return r < 0 ? r : daemon_file_restore(install); /* the package may have registered itself */
 }
 
 static void runsc_keep(Install *install) {
@@ -273,6 +318,7 @@ const Step step_runsc = {
         .apply = runsc_apply,
         .undo = runsc_undo,
         .keep = runsc_keep,
+        .describe = runsc_describe,
         .look_back = runsc_look_back,
         .take_away = runsc_take_away,
 };
@@ -321,6 +367,8 @@ static int docker_apply(Install *install) {
                 r = apt_finish_interrupted(install);
         if (r >= 0)
                 r = packages_begin(install, &install->docker_packages);
+        /* To purge docker.io deletes these, whosever they are. */
+        install->docker_packages.keep_config = access("/var/lib/docker", F_OK) == 0 || access("/etc/docker", F_OK) == 0;
         if (r >= 0)
                 r = apt_update(install, NULL);
         if (r >= 0)

@@ -36,7 +36,8 @@ typedef struct Item {
         char *plan;     /* what look noted */
         char *happened; /* what apply noted */
         Result result;
-        bool recorded; /* by this run */
+        bool described; /* in the record, by this run */
+        cJSON *before;  /* its entry in the record before that, or NULL */
 } Item;
 
 typedef struct Plan {
@@ -122,15 +123,13 @@ static int add_item(cJSON *steps, const Item *item) {
         return 0;
 }
 
-static void print_json(const Plan *plan) {
+/* The plan and the results, as a document that others may add to; NULL on ENOMEM. */
+static cJSON *new_document(const Plan *plan) {
         const Trouble *trouble = &plan->install->trouble;
         CLEANUP_JSON cJSON *document = cJSON_CreateObject();
-        CLEANUP_JSON_TEXT char *text = NULL;
         cJSON *steps = cJSON_CreateArray();
-        int r = document ? 0 : -ENOMEM;
+        int r = json_add(document, "steps", steps);
 
-        if (r >= 0)
-                r = json_add(document, "steps", steps);
         for (size_t i = 0; r >= 0 && i < plan->size; i++)
                 r = add_item(steps, &plan->items[i]);
         if (r >= 0)
@@ -139,10 +138,7 @@ static void print_json(const Plan *plan) {
                 r = json_add(document, "message", json_new_string_or_null(trouble->message));
         if (r >= 0)
                 r = json_add(document, "remedy", json_new_string_or_null(trouble->remedy));
-        if (r >= 0)
-                r = json_add(document, "exit_status", cJSON_CreateNumber(plan->status));
-        text = r >= 0 ? cJSON_Print(document) : NULL;
-        (void) puts(text ? text : "{\"message\": \"out of memory\"}");
+        return r < 0 ? NULL : TAKE_PTR(document);
 }
 
 /* ---- looking ---- */
@@ -211,16 +207,31 @@ static int take_turn(Plan *plan) {
         return 0;
 }
 
+static int describe(Plan *plan, Item *item) {
+        Install *install = plan->install;
+        const cJSON *before = record_get(install, item->step->name);
+        int r;
+
+        if (!item->step->describe)
+                return 0;
+        if (!item->described && before) {
+                item->before = cJSON_Duplicate(before, true);
+                if (!item->before)
+                        return -ENOMEM;
+        }
+        r = record_describe(install, item->step);
+        item->described |= r >= 0;
+        return r;
+}
+
 static int apply(Plan *plan, Item *item) {
         Install *install = plan->install;
-        int r = 0;
+        int r = describe(plan, item);
 
-        if (!record_get(install, item->step->name) && item->step->take_away) {
-                item->recorded = true;
-                r = record_add(install, item->step->name);
-        }
         if (r >= 0)
                 r = install->loop.interrupted ? -EINTR : item->step->apply(install);
+        if (r >= 0)
+                r = describe(plan, item); /* what is known by now */
         item->happened = take_note(install);
         screen_clear(&install->screen);
         if (r < 0) {
@@ -241,11 +252,14 @@ static int take_back(Plan *plan, Item *item) {
 
         install->trouble = (Trouble){0};
         r = item->step->undo ? item->step->undo(install) : 0;
-        if (r >= 0 && item->recorded)
-                r = record_drop(install, item->step->name);
+        if (r >= 0 && item->described)
+                r = record_set(install, item->step->name, TAKE_PTR(item->before));
+        screen_clear(&install->screen);
         if (r < 0) {
                 screen_line(&install->screen, item->step->name, "could not be taken back: %s",
                             install->trouble.message ? install->trouble.message : strerror(-r));
+                if (install->trouble.remedy)
+                        screen_line(&install->screen, NULL, "try: %s", install->trouble.remedy);
                 item->result = RESULT_NOT_TAKEN_BACK;
                 to_journal(MESSAGE_FAILED, LOG_ERR, item, "could not be taken back");
                 plan->status = PLAN_EXIT_NOT_TAKEN_BACK;
@@ -257,6 +271,7 @@ static int take_back(Plan *plan, Item *item) {
         }
         trouble_deinit(&install->trouble);
         install->trouble = first;
+        buffer_clear(&install->note);
         return r;
 }
 
@@ -264,7 +279,7 @@ static int take_back(Plan *plan, Item *item) {
 static void take_all_back(Plan *plan, size_t failed) {
         Install *install = plan->install;
 
-        loop_pardon(&install->loop);
+        loop_turn_deaf(&install->loop);
         if (install->options->keep_going) {
                 (void) take_back(plan, &plan->items[failed]);
                 return;
@@ -282,14 +297,10 @@ static void keep_all(Plan *plan) {
 
 static void act(Plan *plan) {
         Install *install = plan->install;
-        int r = take_turn(plan);
 
-        if (r < 0) {
-                (void) fail(plan, &plan->items[0], r);
-                return;
-        }
         for (size_t i = 0; i < plan->size; i++) {
                 Item *item = &plan->items[i];
+                int r;
 
                 if (item->state == STEP_DONE || !item->step->apply || install->left_to_person)
                         continue;
@@ -310,14 +321,30 @@ static void plan_init(Plan *plan, Install *install, const Step *const *steps) {
 }
 
 static int plan_end(Plan *plan) {
-        if (plan->install->options->json)
-                print_json(plan);
+        plan->install->document = new_document(plan);
         for (size_t i = 0; i < plan->size; i++) {
                 free(plan->items[i].plan);
                 free(plan->items[i].happened);
+                cJSON_Delete(plan->items[i].before);
         }
         (void) close_fd(plan->lock_fd);
         return plan->status;
+}
+
+/* What is needed before the other steps may look: a host that is fit, its turn, and what earlier runs made. A dry run
+ * takes no turn, since that would leave a file behind. */
+static int begin(Plan *plan) {
+        Install *install = plan->install;
+        Item *first = &plan->items[0];
+        int r = look(plan, first);
+
+        if (r < 0)
+                return r;
+        if (!install->options->dry_run)
+                r = take_turn(plan);
+        if (r >= 0)
+                r = record_load(install);
+        return r < 0 ? fail(plan, first, r) : 0;
 }
 
 /* What has come of it, in one line. */
@@ -340,12 +367,9 @@ int plan_run(Install *install, const Step *const *steps) {
         int r;
 
         plan_init(&plan, install, steps);
-        r = record_load(install);
-        if (r < 0)
-                (void) fail(&plan, &plan.items[0], r);
-        else
-                screen_say(&install->screen, "The plan:");
-        for (size_t i = 0; r >= 0 && i < plan.size; i++)
+        screen_say(&install->screen, "The plan:");
+        r = begin(&plan);
+        for (size_t i = 1; r >= 0 && i < plan.size; i++)
                 r = look(&plan, &plan.items[i]);
         if (r < 0) {
                 screen_say(&install->screen, "Nothing has been changed.");
@@ -380,9 +404,11 @@ static int look_back(Plan *plan, Item *item) {
         return 0;
 }
 
+/* What stays (a package without --purge) stays in the record. */
 static int take_away(Plan *plan, Item *item) {
         Install *install = plan->install;
         const cJSON *entry = record_get(install, item->step->name);
+        bool stays = item->step == &step_runsc && !install->options->purge;
         int r = 0;
 
         if (!entry || !item->step->take_away)
@@ -390,8 +416,9 @@ static int take_away(Plan *plan, Item *item) {
         if (item->state == STEP_TO_DO)
                 r = install->loop.interrupted ? -EINTR : item->step->take_away(install, entry);
         item->happened = take_note(install);
-        if (r >= 0 && !(item->step == &step_runsc && !install->options->purge))
-                r = record_drop(install, item->step->name);
+        screen_clear(&install->screen);
+        if (r >= 0 && !stays)
+                r = record_set(install, item->step->name, NULL);
         if (r < 0) {
                 to_journal(MESSAGE_FAILED, LOG_ERR, item,
                            install->trouble.message ? install->trouble.message : strerror(-r));
@@ -407,31 +434,26 @@ static int take_away(Plan *plan, Item *item) {
 
 int plan_uninstall(Install *install, const Step *const *steps) {
         Plan plan;
+        size_t to_do;
         int r;
 
         plan_init(&plan, install, steps);
         screen_say(&install->screen, "The plan:");
-        r = look(&plan, &plan.items[0]);
-        if (r >= 0) {
-                r = record_load(install);
-                if (r < 0)
-                        (void) fail(&plan, &plan.items[0], r);
-        }
+        r = begin(&plan);
         for (size_t i = plan.size; r >= 0 && i-- > 1;)
                 r = look_back(&plan, &plan.items[i]);
-        if (r < 0 || install->options->dry_run || count_to_do(&plan) == 0) {
-                screen_say(&install->screen, count_to_do(&plan) == 0 && r >= 0 ? "There is nothing to take away."
-                                                                               : "Nothing has been changed.");
+        to_do = count_to_do(&plan);
+        if (r < 0 || install->options->dry_run) {
+                screen_say(&install->screen,
+                           r >= 0 && to_do == 0 ? "There is nothing to take away." : "Nothing has been changed.");
                 return plan_end(&plan);
         }
-        screen_say(&install->screen, "What is done:");
-        r = take_turn(&plan);
-        if (r < 0)
-                (void) fail(&plan, &plan.items[0], r);
+        screen_say(&install->screen, to_do > 0 ? "What is done:" : "There is nothing to take away.");
         for (size_t i = plan.size; r >= 0 && i-- > 1;)
                 r = take_away(&plan, &plan.items[i]);
         keep_all(&plan);
-        screen_say(&install->screen,
-                   r < 0 ? "What was taken away before stays away; run it again for the rest." : "Done.");
+        if (to_do > 0)
+                screen_say(&install->screen,
+                           r < 0 ? "What was taken away before stays away; run it again for the rest." : "Done.");
         return plan_end(&plan);
 }

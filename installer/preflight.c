@@ -121,14 +121,17 @@ static int look_at_agent(Install *install) {
         int64_t running;
         int r = 0;
 
-        if (!install->options->uninstall || !unit_is_active("tee-agent.service"))
+        CLEANUP_FREE char *state = unit_state("tee-agent.service");
+
+        if (!install->options->uninstall || !state || strcmp(state, "inactive") == 0 || strcmp(state, "failed") == 0)
                 return 0;
         r = download_from_socket(install, PATH_AGENT_SOCKET, "http://tee/v1/status", &text);
         if (r >= 0)
                 status = json_parse(text.data, text.size, &error);
         buffer_deinit(&text);
-        if (r == -ECONNREFUSED)
-                return 0;
+        if (r == -ECONNREFUSED || (r >= 0 && strcmp(state, "active") != 0))
+                return trouble_set(&install->trouble, -EBUSY, "wait until it has: systemctl status tee-agent",
+                                   "tee-agent is %s, and may still have programs that run", state);
         running = json_get_integer(json_get_object(status, "executions"), "running", -1);
         if (r >= 0 && running < 0)
                 r = trouble_set(&install->trouble, -EBADMSG, NULL, "tee-agent does not say what it is doing");
@@ -136,6 +139,20 @@ static int look_at_agent(Install *install) {
                 r = trouble_set(&install->trouble, -EBUSY, "systemctl stop tee-agent.socket tee-agent.service",
                                 "tee-agent has %lld executions running", (long long) running);
         return r;
+}
+
+/* Docker may have gone, and the disk be full. */
+static int look_before_uninstall(Install *install) {
+        int r = look_at_agent(install);
+
+        if (r < 0)
+                return r;
+        r = engine_ping(&install->engine, NULL);
+        if (r == -EINTR)
+                return r;
+        install->host.docker = r >= 0;
+        install_note(install, r >= 0 ? "Docker answers" : "Docker does not answer: it is not told of anything");
+        return 0;
 }
 
 static int preflight_look(Install *install, StepState *ret_state) {
@@ -147,6 +164,8 @@ static int preflight_look(Install *install, StepState *ret_state) {
         if (geteuid() != 0)
                 return fault(install, -EPERM, "sudo tee-install …", "only root may do this");
         install->host.systemd = sd_booted() > 0;
+        if (install->options->uninstall)
+                return look_before_uninstall(install);
         r = look_at_machine(install);
         if (r >= 0)
                 r = look_at_distribution(install);
@@ -156,8 +175,7 @@ static int preflight_look(Install *install, StepState *ret_state) {
                 return r;
         install_note(install, "%s, %s, %s free", install->host.name, install->host.architecture,
                      screen_size(bytes_free, text));
-        r = look_at_agent(install);
-        return r < 0 ? r : look_at_docker(install);
+        return look_at_docker(install);
 }
 
 const Step step_preflight = {.name = "preflight", .exit_status = 10, .look = preflight_look};

@@ -169,7 +169,7 @@ static int spawn(const Process *process, int text_fd, int status_fd, pid_t *ret_
         CLEANUP_FREE char **environment = environment_with(process->added);
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
-        sigset_t none;
+        sigset_t none, pipe;
         int r;
 
         if (!environment || posix_spawn_file_actions_init(&actions) != 0)
@@ -179,6 +179,8 @@ static int spawn(const Process *process, int text_fd, int status_fd, pid_t *ret_
                 return -ENOMEM;
         }
         (void) sigemptyset(&none);
+        (void) sigemptyset(&pipe);
+        (void) sigaddset(&pipe, SIGPIPE); /* which this program ignores */
         r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         if (r == 0)
                 r = posix_spawn_file_actions_adddup2(&actions, text_fd, STDOUT_FILENO);
@@ -191,7 +193,10 @@ static int spawn(const Process *process, int text_fd, int status_fd, pid_t *ret_
         if (r == 0)
                 r = posix_spawnattr_setsigmask(&attributes, &none);
         if (r == 0)
-                r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+                r = posix_spawnattr_setsigdefault(&attributes, &pipe);
+        if (r == 0)
+                r = posix_spawnattr_setflags(&attributes,
+                                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
         if (r == 0)
                 r = posix_spawnp(ret_pid, process->argv[0], &actions, &attributes,
                                  (char *const *) (uintptr_t) process->argv, environment);

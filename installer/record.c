@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "record.h"
-#include "docker-service.h"
 #include "file.h"
 #include "paths.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define RECORD_SIZE_MAX ((size_t) 64 * 1024)
+#define RECORD_SIZE_MAX ((size_t) 4 * 1024 * 1024) /* texts of apt's lists are in it */
 
 static int fault(Install *install, int error) {
         return trouble_set(&install->trouble, error, NULL, "%s: %s", PATH_RECORD, strerror(-error));
@@ -19,6 +18,7 @@ int record_load(Install *install) {
         JsonError error = {0};
         int r = file_read(PATH_RECORD, &text);
 
+        record_deinit(install);
         if (r >= 0)
                 install->record = json_parse(text.data, text.size, &error);
         else if (r == -ENOENT)
@@ -56,31 +56,36 @@ static int record_write(Install *install) {
         return r < 0 ? fault(install, r) : 0;
 }
 
-int record_add(Install *install, const char *step) {
-        const Options *options = install->options;
-        DaemonRuntime wanted = docker_wanted_runtime(install);
-        CLEANUP_FREE char *registration = daemon_runtime_text(&wanted);
-        CLEANUP_JSON cJSON *entry = cJSON_CreateObject();
-
-        if (record_get(install, step))
+int record_set(Install *install, const char *step, cJSON *entry) {
+        if (!entry && !json_get(install->record, step))
                 return 0;
-        if (!entry || json_add(entry, "mirror", cJSON_CreateString(options->mirror)) < 0 ||
-            json_add(entry, "runtime_name", cJSON_CreateString(options->runtime_name)) < 0 ||
-            json_add(entry, "registration", cJSON_CreateString(registration ? registration : "")) < 0 ||
-            json_add(entry, "made_config", cJSON_CreateBool(!install->registration.was_there)) < 0 ||
-            json_add(entry, "docker_config", cJSON_CreateString(options->docker_config)) < 0)
-                return fault(install, -ENOMEM);
         cJSON_DeleteItemFromObjectCaseSensitive(install->record, step);
-        if (json_add(install->record, step, TAKE_PTR(entry)) < 0)
+        if (entry && json_add(install->record, step, entry) < 0)
                 return fault(install, -ENOMEM);
         return record_write(install);
 }
 
-int record_drop(Install *install, const char *step) {
-        if (!json_get(install->record, step))
+int record_describe(Install *install, const Step *step) {
+        const cJSON *before = record_get(install, step->name);
+        CLEANUP_JSON cJSON *kept = before ? cJSON_Duplicate(before, true) : NULL;
+        cJSON *entry = before ? cJSON_Duplicate(before, true) : cJSON_CreateObject();
+        int r = entry && (kept || !before) ? step->describe(install, entry) : -ENOMEM;
+
+        if (r < 0) {
+                cJSON_Delete(entry);
+                return fault(install, r);
+        }
+        if (cJSON_Compare(before, entry, true)) {
+                cJSON_Delete(entry);
                 return 0;
-        cJSON_DeleteItemFromObjectCaseSensitive(install->record, step);
-        return record_write(install);
+        }
+        r = record_set(install, step->name, entry);
+        if (r < 0) { /* in memory, too */
+                cJSON_DeleteItemFromObjectCaseSensitive(install->record, step->name);
+                if (kept)
+                        (void) json_add(install->record, step->name, TAKE_PTR(kept));
+        }
+        return r;
 }
 
 void record_deinit(Install *install) {

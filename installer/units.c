@@ -100,16 +100,44 @@ void unit_forget_failures(const char *unit) {
                 (void) sd_bus_call_method(bus, MANAGER, "ResetFailedUnit", NULL, NULL, "s", unit);
 }
 
-bool unit_is_active(const char *unit) {
+/* Opens the bus, and finds the unit's object on it. */
+static int find_unit(const char *unit, sd_bus **ret_bus, char **ret_path) {
         CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        CLEANUP_FREE char *state = NULL;
         const char *path;
+        int r = sd_bus_open_system(&bus);
 
-        return sd_bus_open_system(&bus) >= 0 &&
-               sd_bus_call_method(bus, MANAGER, "GetUnit", NULL, &reply, "s", unit) >= 0 &&
-               sd_bus_message_read(reply, "o", &path) >= 0 &&
-               sd_bus_get_property_string(bus, DESTINATION, path, DESTINATION ".Unit", "ActiveState", NULL, &state) >=
-                       0 &&
-               strcmp(state, "active") == 0;
+        if (r >= 0)
+                r = sd_bus_call_method(bus, MANAGER, "GetUnit", NULL, &reply, "s", unit);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return r;
+        *ret_path = strdup(path);
+        if (!*ret_path)
+                return -ENOMEM;
+        *ret_bus = TAKE_PTR(bus);
+        return 0;
+}
+
+char *unit_state(const char *unit) {
+        CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        CLEANUP_FREE char *path = NULL;
+        char *state = NULL;
+
+        if (find_unit(unit, &bus, &path) < 0 ||
+            sd_bus_get_property_string(bus, DESTINATION, path, DESTINATION ".Unit", "ActiveState", NULL, &state) < 0)
+                return NULL;
+        return state;
+}
+
+pid_t unit_main_pid(const char *unit) {
+        CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        CLEANUP_FREE char *path = NULL;
+        uint32_t pid = 0;
+
+        if (find_unit(unit, &bus, &path) < 0 ||
+            sd_bus_get_property_trivial(bus, DESTINATION, path, DESTINATION ".Service", "MainPID", NULL, 'u', &pid) < 0)
+                return 0;
+        return (pid_t) pid;
 }

@@ -281,12 +281,72 @@ class DaemonJson(InstallTestCase):
         self.installed("--force")
         self.assert_complete()
 
+    def test_a_file_that_docker_could_not_start_with_is_no_reason_to_restart_it(self):
+        self.prepare(config=None)  # Docker has --bridge on its command line
+        self.host.write_file(CONFIG, '{"bridge": "none", "log-level": "info"}')
+        before = self.host.snapshot()
+        self.refused(15, "dockerd's command line sets 'bridge', and /etc/docker/daemon.json does, too")
+        self.assert_unchanged(before)
+        self.assertNotIn("runsc", self.runtimes())
+
+    def test_a_file_of_another_name_is_found(self):
+        self.prepare(files={"/etc/systemd/system/docker.service.d/z.conf":
+                            "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --config-file=/etc/docker/alt.json\n",
+                            "/etc/docker/alt.json": '{"bridge": "none", "iptables": false}'})
+        self.installed()
+        self.assertIn("runsc", json.loads(self.host.read_file("/etc/docker/alt.json"))["runtimes"])
+        self.assertEqual(self.host.run(["test", "-e", CONFIG]).status, 1)
+
+    def test_a_link_that_leads_nowhere_is_given_back(self):
+        self.prepare(files={"/srv/conf/kept": ""})
+        self.host.succeed(f"mkdir -p /etc/docker && ln -s /srv/conf/docker.json {CONFIG}")
+        before = self.host.snapshot()
+        self.refused(17, "The host is as it was before", "--runtime-arg=--bogus")
+        self.assert_unchanged(before)
+        self.installed()
+        self.assertEqual(self.host.run(self.command("--uninstall", "--purge")).status, 0)
+        self.assert_unchanged(before)
+
+    def test_what_an_administrator_writes_meanwhile_stays(self):
+        for there in (True, False):
+            with self.subTest(there=there):
+                self.prepare(config='{"bridge": "none", "iptables": false}' if there else None)
+                self.server.answer("https://storage.googleapis.com/gvisor/releases/dists/release/InRelease",
+                                   servers.stall(10))
+                running = self.host.start(self.command("--with-gvisor"))
+                wait_for("apt's request", lambda: self.server.count("InRelease") >= 1, 30)
+                text = '{"bridge": "none", "iptables": false, "labels": ["by=admin"]}'
+                self.host.write_file(CONFIG, text)
+                running.signal(signal.SIGINT)
+                self.assertEqual(running.end().status, 130, running.output())
+                self.assertEqual(self.host.read_file(CONFIG), text)
+                self.host.close()
+
+    def test_only_the_registration_goes_when_others_have_written_since(self):
+        self.prepare(config='{"bridge": "none", "iptables": false}')
+        running = self.host.start(self.command("--with-gvisor", "--runtime-arg=--bogus"))
+        running.wait_line("register +/etc/docker/daemon.json registers")
+        text = json.dumps({**self.config(), "labels": ["by=admin"]})
+        self.host.write_file(CONFIG, text)
+        self.assertEqual(running.end().status, 17, running.output())
+        self.assertEqual(self.config(), {"bridge": "none", "iptables": False, "labels": ["by=admin"]})
+
+    def test_a_runtime_that_is_docker_s_default_is_not_taken_away(self):
+        self.prepare(config='{"bridge": "none", "iptables": false}')
+        self.installed()
+        self.host.write_file(CONFIG, json.dumps({**self.config(), "default-runtime": "runsc"}))
+        before = self.host.snapshot()
+        done = self.host.run(self.command("--uninstall", "--purge"))
+        self.assertEqual(done.status, 15, done)
+        self.assertIn("has 'runsc' as its default-runtime", done.stdout)
+        self.assert_unchanged(before)
+
     def test_a_runtime_of_dockerd_s_command_line_is_not_made_to_collide(self):
         self.prepare(files={"/etc/systemd/system/docker.service.d/z.conf":
                             "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --bridge=none --iptables=false "
                             "--add-runtime other=/usr/bin/other\n"})
         before = self.host.snapshot()
-        self.refused(15, "'other'.*dockerd's command line")
+        self.refused(15, "dockerd's command line sets 'runtimes'")
         self.assert_unchanged(before)
 
 
@@ -358,6 +418,40 @@ class Source(InstallTestCase):
                 "deb https://storage.googleapis.com/gvisor/releases/ release main\ndeb http://localhost/other x y\n"})
         self.refused(14, "apt-get update failed")
         self.assert_unchanged(before)
+
+    def test_an_older_list_comes_back_at_uninstall(self):
+        before = self.prepare(files={
+            "/etc/apt/sources.list.d/gvisor.list":
+                f"# why\ndeb [signed-by={KEYRING}] https://storage.googleapis.com/gvisor/releases release main\n",
+            "/etc/apt/sources.list.d/two.list":
+                "deb https://storage.googleapis.com/gvisor/releases/ release main\n# deb http://localhost/other x y\n"})
+        self.installed()
+        self.assertEqual(self.host.run(self.command("--uninstall", "--purge")).status, 0)
+        self.assertEqual([words for words in before.differences(self.host.snapshot()) if "mtime" not in words], [])
+
+    def test_a_keyring_that_apt_cannot_use_is_written_anew(self):
+        self.prepare()
+        self.host.write_file(KEYRING, keys.public_key("gvisor"))  # armoured, as `curl -o` leaves it
+        self.assertIn("which apt cannot use as it lies there", self.installed().stdout)
+        self.host.succeed(["chmod", "0600", KEYRING])
+        self.installed()
+        self.assert_complete()
+
+    def test_what_was_installed_is_known_without_apt_s_lists(self):
+        self.prepare()
+        self.installed()
+        self.server.close()
+        self.host.succeed("rm -rf /var/lib/apt/lists/*")
+        self.assertIn("Nothing had to be changed.", self.installed().stdout)
+
+    def test_a_source_that_was_edited_since_stays(self):
+        self.prepare()
+        self.installed()
+        self.host.succeed(f"printf '\\nTypes: deb\\nURIs: http://localhost/x\\nSuites: x\\nComponents: x\\n' >>{SOURCE}")
+        done = self.host.run(self.command("--uninstall"))
+        self.assertEqual(done.status, 0, done)
+        self.assertIn("gvisor.sources was changed since, and stays", done.stdout)
+        self.assertIn("http://localhost/x", self.host.read_file(SOURCE))
 
     def test_a_version_and_a_channel_can_be_chosen(self):
         self.prepare()
@@ -474,6 +568,35 @@ class Docker(InstallTestCase):
         self.assert_complete()
 
 
+    def test_the_number_of_containers_is_told_also_to_who_has_said_yes(self):
+        self.prepare(files={"/etc/systemd/system/docker.service.d/z.conf": "[Service]\nExecReload=\nExecReload=/bin/true\n"})
+        self.start_container()
+        done = self.installed("--yes")
+        self.assertIn("a restart, which ends 1 running containers (--yes)", done.stdout)
+        self.assert_complete()
+
+    def test_what_runs_on_two_names_is_all_taken_away(self):
+        before = self.prepare(config='{"bridge": "none", "iptables": false}')
+        self.installed()
+        self.installed("--runtime-name", "gv2")
+        self.installed("--force", "--runtime-arg=--network=none", "--runtime-arg=--debug=false")
+        self.assertEqual(set(self.runtimes()) & {"runsc", "gv2"}, {"runsc", "gv2"})
+        done = self.host.run(self.command("--uninstall", "--purge"))
+        self.assertEqual(done.status, 0, done)
+        self.assertEqual(set(self.runtimes()) & {"runsc", "gv2"}, set())
+        self.assertEqual(self.config(), {"bridge": "none", "iptables": False})
+        kept = [words for words in before.differences(self.host.snapshot()) if ".tee-" not in words and CONFIG not in words]
+        self.assertEqual(kept, [])
+
+    def test_a_host_without_docker_can_be_cleared(self):
+        self.prepare(config='{"bridge": "none", "iptables": false}')
+        self.installed()
+        self.host.succeed("systemctl stop docker.socket docker.service && systemctl mask docker.socket docker.service")
+        done = self.host.run(self.command("--uninstall", "--purge"))
+        self.assertEqual(done.status, 0, done)
+        self.assertNotIn("runtimes", self.config())
+
+
 class Impostors(InstallTestCase):
     """What is called runsc need not be it."""
 
@@ -587,6 +710,70 @@ class Turns(InstallTestCase):
         self.server = servers.Server(self.host, repository.gvisor(self.suite))
         self.installed()
         self.assert_complete()
+
+    def test_a_lost_terminal_takes_everything_back(self):
+        before = self.prepare()
+        release = "https://storage.googleapis.com/gvisor/releases/dists/release/InRelease"
+        for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+            with self.subTest(number=number):
+                seen = self.server.count("InRelease")
+                self.server.answer(release, servers.stall(10))
+                running = self.host.start(self.command("--with-gvisor"))
+                wait_for("apt's request", lambda seen=seen: self.server.count("InRelease") > seen, 30)
+                running.signal(number)
+                self.assertEqual(running.end().status, 130, running.output())
+                self.assert_unchanged(before)
+
+    def test_who_watches_may_go(self):
+        self.prepare()
+        self.host.run("set +o pipefail; " + " ".join(self.command("--with-gvisor")) + " | head -n 2")
+        self.assert_complete()
+
+    def test_uninstall_that_was_killed_is_completed_by_the_next(self):
+        before = self.prepare()
+        self.installed()
+        self.host.write_file("/etc/systemd/system/docker.service.d/z.conf",
+                             "[Service]\nExecReload=\nExecReload=/bin/sh -c 'sleep 3; kill -HUP $MAINPID'\n")
+        self.host.succeed(["systemctl", "daemon-reload"])
+        running = self.host.start(self.command("--uninstall", "--purge"))
+        wait_for("the reload", lambda: "ReloadUnit" in self.host.run(["systemctl", "list-jobs"]).stdout
+                 or self.host.run(["systemctl", "is-active", "docker"]).stdout.strip() == "reloading", 30)
+        running.signal(signal.SIGKILL)
+        running.end()
+        done = self.host.run(self.command("--uninstall", "--purge"))
+        self.assertEqual(done.status, 0, done)
+        self.assertNotIn("runsc", self.runtimes())
+        self.assert_unchanged(before, ["/etc/systemd/system/docker.service.d/z.conf"])
+
+    def test_one_that_waited_looks_at_what_the_other_has_done(self):
+        self.prepare()
+        self.server.answer(KEY_URL, servers.stall(10))
+        first = self.host.start(self.command("--with-gvisor"))
+        wait_for("the first one's request", lambda: self.server.count("archive.key") == 1)
+        self.server.answer(KEY_URL, None)
+        second = self.host.start(self.command("--with-gvisor"))
+        second.wait_line("another tee-install is at work")
+        third = self.host.start(self.command("--with-gvisor", "--runtime-arg=--bogus"))
+        third.wait_line("another tee-install is at work")
+        first.signal(signal.SIGINT)
+        self.assertEqual(first.end().status, 130, first.output())
+        statuses = sorted([second.end().status, third.end().status])
+        self.assertEqual(statuses[0], 0, second.output() + third.output())
+        self.assertIn(statuses[1], (15, 17), second.output() + third.output())
+        self.assert_complete()
+
+    def test_docker_s_data_survives_when_docker_is_taken_back(self):
+        self.prepare(variant="bare")
+        self.server.close()
+        self.server = servers.Server(self.host, repository.gvisor(self.suite, "key-page"), repository.debian(self.suite))
+        repository.add_debian_source(self.host)
+        self.host.write_file("/etc/systemd/system/docker.service.d/tests.conf",
+                             "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --bridge=none --iptables=false\n")
+        self.host.write_file("/var/lib/docker/volumes/precious/_data/db", "data")
+        self.refused(12, "is not gVisor's key", "--with-docker")
+        self.assertEqual(self.host.read_file("/var/lib/docker/volumes/precious/_data/db"), "data")
+        state = self.host.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "docker.io"]).stdout
+        self.assertIn(state, ("config-files", ""))
 
     def test_killed_after_each_step_the_next_run_completes_it(self):
         for step in ("keyring", "source", "runsc", "register", "docker"):

@@ -544,7 +544,7 @@ class Load(AgentTestCase):
         seen = collections.Counter(answer.status for _, answer in answers)
         self.assertEqual(sum(seen.values()), 200)
         self.assertEqual(set(seen), {200, 429})
-        self.assertGreaterEqual(seen[200], 8, "two places and six in the queue")
+        self.assertGreaterEqual(seen[200], 7, "two places, one of which the gate's probe may hold, and six in the queue")
         for seconds, answer in answers:
             if answer.status == 429:
                 self.assert_refusal(answer, 429, "queue_full")

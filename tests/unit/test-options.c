@@ -101,7 +101,7 @@ TEST(what_is_not_said_has_its_default) {
         assert_string_equal(fixture.options.key_url, "https://gvisor.dev/archive.key");
         assert_int_equal(strlen(fixture.options.key_fingerprint), 40);
         assert_string_equal(fixture.options.runtime_name, "runsc");
-        assert_string_equal(fixture.options.docker_config, "/etc/docker/daemon.json");
+        assert_null(fixture.options.docker_config);
         assert_string_equal(fixture.options.docker_socket, "/run/docker.sock");
         EXPECT_ARGUMENTS(&fixture.options, "--network=none");
         fixture_deinit(&fixture);
