@@ -120,6 +120,8 @@ static int keyring_apply(Install *install) {
                 r = check_key(install, &text, from, &binary);
         if (r >= 0) {
                 r = change_write(&install->keyring.change, PATH_KEYRING, binary.data, binary.size, 0644);
+                if (r >= 0 && chmod(install->keyring.change.path, 0644) < 0) /* one that was there kept its own */
+                        r = -errno;
                 if (r < 0)
                         r = trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_KEYRING, strerror(-r));
                 else

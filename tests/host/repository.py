@@ -15,6 +15,8 @@ A site of gVisor's can have a fault:
     key-page    in place of the key there is a web page
     key-other   another key than the one that signs
     key-two     both keys, in one block
+
+and, which is none: with "registers" its package registers itself with Docker, as gVisor's own does.
 """
 
 import functools
@@ -43,7 +45,8 @@ def gvisor(suite, fault=None):
     (site / "gvisor.dev").mkdir()
     (site / "gvisor.dev" / "archive.key").write_bytes(key())
     for channel, versions in CHANNELS.items():
-        fill(site / RELEASES, channel, [runsc(suite, version) for version in versions], "gvisor", fault)
+        packages = [runsc(suite, version, fault == "registers") for version in versions]
+        fill(site / RELEASES, channel, packages, "gvisor", fault)
     (site / "mirror.test").mkdir()
     (site / "mirror.test" / "archive.key").symlink_to("../gvisor.dev/archive.key")
     (site / "mirror.test" / "gvisor").symlink_to("../storage.googleapis.com/gvisor")
@@ -57,7 +60,16 @@ def debian(suite):
     return site
 
 
-def runsc(suite, version):
+# In place, where daemon.json is there already, and without arguments.
+POSTINST = """#!/bin/sh -e
+if [ "$1" = configure ] && [ -f /etc/docker/daemon.json ]; then
+        runsc install --clobber=false
+        systemctl reload docker
+fi
+"""
+
+
+def runsc(suite, version, registers=False):
     """Debian's package with another version."""
     (debians,) = (package for package in trees.packages(suite) if package.name.startswith("runsc_"))
 
@@ -65,10 +77,13 @@ def runsc(suite, version):
         content = folder / "content"
         call(["dpkg-deb", "--raw-extract", debians, content])
         call(["sed", "-i", f"s/^Version: .*/Version: {version}/", content / "DEBIAN" / "control"])
+        if registers:
+            (content / "DEBIAN" / "postinst").write_text(POSTINST, encoding="ascii")
+            (content / "DEBIAN" / "postinst").chmod(0o755)
         call(["dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", content, folder / f"runsc_{version}.deb"])
         shutil.rmtree(content)
 
-    return made_once(f"{debians.stem}-as-{version}", make) / f"runsc_{version}.deb"
+    return made_once(f"{debians.stem}-as-{version}{'-registers' if registers else ''}", make) / f"runsc_{version}.deb"
 
 
 def add_debian_source(host):

@@ -502,6 +502,37 @@ class Source(InstallTestCase):
         self.assert_complete()
 
 
+class OwnPackage(InstallTestCase):
+    """gVisor's package registers itself, in place, in a form of its own and without arguments."""
+
+    suite = "bookworm"
+
+    def test_the_administrator_s_text_stays_as_it_was_written(self):
+        before = self.prepare(fault="registers", config=MANY_KEYS)
+        self.installed()
+        self.assert_complete()
+        self.assertTrue(self.host.read_file(CONFIG).startswith(MANY_KEYS.rstrip("}\n").rstrip()))
+        self.assertEqual(self.host.run(["test", "-e", f"{CONFIG}~"]).status, 1)
+        self.assertEqual(self.host.run(self.command("--uninstall", "--purge")).status, 0)
+        self.assertEqual(self.host.read_file(CONFIG), MANY_KEYS)
+        self.assertEqual([words for words in before.differences(self.host.snapshot()) if "mtime" not in words], [])
+
+    def test_what_it_registered_is_taken_back_too(self):
+        before = self.prepare(fault="registers", config=MANY_KEYS)
+        self.refused(17, "The host is as it was before.", "--runtime-arg=--bogus")
+        self.assert_unchanged(before)
+        self.assertNotIn("runsc", self.runtimes())
+
+    def test_killed_behind_it_the_next_run_completes_it(self):
+        self.prepare(fault="registers", config='{"bridge": "none", "iptables": false}')
+        running = self.host.start(self.command("--with-gvisor"))
+        running.wait_line(DONE["runsc"])
+        running.signal(signal.SIGKILL)
+        running.end()
+        self.installed()
+        self.assert_complete()
+
+
 class Docker(InstallTestCase):
     suite = "bookworm"
 
