@@ -439,7 +439,7 @@ static int check_together(Options *options) {
                 return wrong_use("--offline and --source are two places to take runsc from");
         if (options->with_runtime && !options->base_image && strcmp(options->with_runtime, "deno") != 0 &&
             strcmp(options->with_runtime, "sh") != 0)
-                return wrong("which image is it to be made from (--base IMAGE)? Nothing is known here of the runtime",
+                return wrong("give the image that it is made from with --base: nothing is known here of the runtime",
                              options->with_runtime);
         if (options->version && options->source == SOURCE_NONE)
                 return wrong_use("--runsc-version needs a package: it does not go with --source none");
