@@ -27,7 +27,7 @@ static void print_help(void) {
                 "run again at any time: what is done already is left alone.\n"
                 "\n"
                 "      --with-gvisor           install runsc and register it with Docker, and prove that it is gVisor\n"
-                "      --with-runtime NAME     make the image of a runtime: deno, or any other with --base\n"
+                "      --with-runtime NAME     make the image of a runtime: deno, or any other with --image\n"
                 "      --list-runtimes         the images of runtimes that are there\n"
                 "      --remove-runtime NAME   remove one\n"
                 "      --uninstall             take away what --with-gvisor made; --purge: the package, too\n"
@@ -64,8 +64,8 @@ static void print_help(void) {
                 "Images of runtimes:\n"
                 "      --deno PATH             this deno program, with the libraries that it needs, instead of Docker\n"
                 "                              Hub's; --busybox PATH likewise for the runtime sh\n"
-                "      --base IMAGE            the image that a runtime is made from\n"
-                "      --image NAME:TAG        name of the image that is made (tee-runtime-NAME:latest)\n"
+                "      --image IMAGE           the image that a runtime is made from\n"
+                "      --tag NAME:TAG          name of the image that is made (tee-runtime-NAME:latest)\n"
                 "      --guest PATH            the tee-guest program\n"
                 "\n"
                 "  -h, --help                  show this help\n"
@@ -227,8 +227,8 @@ enum {
         OPTION_DOCKER_SOCKET,
         OPTION_DENO,
         OPTION_BUSYBOX,
-        OPTION_BASE,
         OPTION_IMAGE,
+        OPTION_TAG,
         OPTION_GUEST,
 };
 
@@ -263,8 +263,8 @@ static const struct option names[] = {
         {"docker-socket", required_argument, NULL, OPTION_DOCKER_SOCKET},
         {"deno", required_argument, NULL, OPTION_DENO},
         {"busybox", required_argument, NULL, OPTION_BUSYBOX},
-        {"base", required_argument, NULL, OPTION_BASE},
         {"image", required_argument, NULL, OPTION_IMAGE},
+        {"tag", required_argument, NULL, OPTION_TAG},
         {"guest", required_argument, NULL, OPTION_GUEST},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -380,10 +380,10 @@ static int take_option(Options *options, int option, const char *value) {
                 return take_runtime(&options->with_runtime, "--with-runtime is the name of a runtime, not", value);
         case OPTION_REMOVE_RUNTIME:
                 return take_runtime(&options->remove_runtime, "--remove-runtime is the name of a runtime, not", value);
-        case OPTION_BASE:
-                return take_image(&options->base_image, "--base is the name of an image, not", value);
         case OPTION_IMAGE:
-                return take_image(&options->image, "--image is the name of an image, not", value);
+                return take_image(&options->base_image, "--image is the name of an image, not", value);
+        case OPTION_TAG:
+                return take_image(&options->image, "--tag is the name of an image, not", value);
         case OPTION_DENO:
                 options->deno = value;
                 return 0;
@@ -439,7 +439,7 @@ static int check_together(Options *options) {
                 return wrong_use("--offline and --source are two places to take runsc from");
         if (options->with_runtime && !options->base_image && strcmp(options->with_runtime, "deno") != 0 &&
             strcmp(options->with_runtime, "sh") != 0)
-                return wrong("give the image that it is made from with --base: nothing is known here of the runtime",
+                return wrong("give the image that it is made from with --image: nothing is known here of the runtime",
                              options->with_runtime);
         if (options->version && options->source == SOURCE_NONE)
                 return wrong_use("--runsc-version needs a package: it does not go with --source none");

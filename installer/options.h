@@ -49,7 +49,8 @@ typedef struct Options {
         const char *docker_socket;
 
         /* images of runtimes */
-        const char *image, *base_image, *deno, *busybox, *guest;
+        const char *image, *base_image; /* that is made, and that it is made from */
+        const char *deno, *busybox, *guest;
 } Options;
 
 /* Prints what is wrong on stderr and returns -EINVAL. */

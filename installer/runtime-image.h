@@ -17,10 +17,10 @@ typedef struct RuntimeImages {
         Screen *screen;
 } RuntimeImages;
 
-/* The name of a runtime's image, owned by the caller: --image, or "tee-runtime-NAME:latest". NULL on ENOMEM. */
+/* The name of a runtime's image, owned by the caller: --tag, or "tee-runtime-NAME:latest". NULL on ENOMEM. */
 char *runtime_image_name(const Options *options, const char *runtime);
 
-/* --with-runtime. Does nothing where the image is up to date. Returns 0; -EINVAL for a runtime that needs --base;
+/* --with-runtime. Does nothing where the image is up to date. Returns 0; -EINVAL for a runtime that needs --image;
  * -EINTR, and then nothing is left of what was begun; or another negative errno. ret_result (owned by the caller, for
  * --json) is what was done. */
 int runtime_image_make(const RuntimeImages *images, cJSON **ret_result);

@@ -208,14 +208,14 @@ static int check_use(const RuntimeRecipe *runtime) {
 
         if (options->base_image && (options->deno || options->busybox))
                 return trouble_set(runtime->trouble, -EINVAL, NULL,
-                                   "--base and --%s are two places to take the program from",
+                                   "--image and --%s are two places to take the program from",
                                    options->deno ? "deno" : "busybox");
         if (options->deno && strcmp(runtime->name, "deno") != 0)
                 return trouble_set(runtime->trouble, -EINVAL, NULL, "--deno is for the runtime deno");
         if (options->busybox && strcmp(runtime->name, "sh") != 0)
                 return trouble_set(runtime->trouble, -EINVAL, NULL, "--busybox is for the runtime sh");
         if (!options->base_image && strcmp(runtime->name, "deno") != 0 && strcmp(runtime->name, "sh") != 0)
-                return trouble_set(runtime->trouble, -EINVAL, "give the image that it is made from with --base IMAGE",
+                return trouble_set(runtime->trouble, -EINVAL, "give the image that it is made from with --image IMAGE",
                                    "how to make the runtime '%s' is not known", runtime->name);
         return 0;
 }

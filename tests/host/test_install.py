@@ -387,6 +387,12 @@ class Source(InstallTestCase):
         self.assertEqual(self.server.requests["http://gvisor.dev/archive.key"], 0)
         self.assert_unchanged(before)
 
+    def test_a_server_that_falls_silent_is_given_up(self):
+        before = self.prepare()
+        self.server.answer(KEY_URL, servers.stall(10))
+        self.refused(12, "archive.key: .*(slow|[Tt]ime)")
+        self.assert_unchanged(before)
+
     def test_an_answer_without_an_end_is_cut_off(self):
         before = self.prepare()
         self.server.answer(KEY_URL, servers.endless)

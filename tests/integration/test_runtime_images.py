@@ -263,7 +263,7 @@ class RuntimeImages(unittest.TestCase):
         self.assertIn(f"deno 2.9.5 ({self.programs.deno})", done.output)
 
     def test_image_of_sh_has_busybox_under_all_its_names(self):
-        self.install("--with-runtime", "sh", "--busybox", BUSYBOX, "--image", "my-shell:1")
+        self.install("--with-runtime", "sh", "--busybox", BUSYBOX, "--tag", "my-shell:1")
         tree = self.tree("my-shell:1")
         names = subprocess.run([BUSYBOX, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
         links = {path for path, entry in tree.items() if entry.link}
@@ -359,9 +359,9 @@ class RuntimeImages(unittest.TestCase):
         self.refused(f"{BUSYBOX.resolve()} does not run on this machine", *self.with_deno("--guest", BUSYBOX))
 
     def test_wrong_use(self):
-        for arguments, message in ((["--with-runtime", "python"], "give the image that it is made from with --base"),
+        for arguments, message in ((["--with-runtime", "python"], "give the image that it is made from with --image"),
                                    (["--with-runtime", "sh", "--deno", "/x"], "--deno is for the runtime deno"),
-                                   (self.with_deno("--base", "x"), "two places to take the program from")):
+                                   (self.with_deno("--image", "x"), "two places to take the program from")):
             self.refused(message, *arguments, status=64)
 
     def test_docker_that_is_not_there(self):
@@ -379,11 +379,11 @@ class RuntimeImages(unittest.TestCase):
                      socket_path=proxy.path)
 
     def test_name_that_docker_does_not_take(self):
-        self.refused("UPPER:x: invalid reference format", *self.with_deno("--image", "UPPER:x"))
+        self.refused("UPPER:x: invalid reference format", *self.with_deno("--tag", "UPPER:x"))
 
     def test_docker_that_refuses_while_the_image_is_being_sent(self):
         name = "x@sha256:" + "0" * 64
-        self.refused("the image could not be made: invalid reference format", *self.with_deno("--image", name))
+        self.refused("the image could not be made: invalid reference format", *self.with_deno("--tag", name))
 
     def test_disk_of_dockers_that_is_full(self):
         """Docker tells of it within an answer that began well."""
@@ -406,7 +406,7 @@ class RuntimeImages(unittest.TestCase):
     def test_interrupt_while_a_layer_comes_leaves_nothing(self):
         registry = self.registry()
         registry.fault = "stall"
-        running = Installer(self, "--with-runtime", "deno", "--base", self.deno_image(registry))
+        running = Installer(self, "--with-runtime", "deno", "--image", self.deno_image(registry))
         wait_for("half a layer", registry.stalled.is_set, 60)
         done = running.interrupt().end()
         self.assertEqual(done.status, 130, done.errors)
@@ -415,7 +415,7 @@ class RuntimeImages(unittest.TestCase):
     def test_interrupt_while_a_program_is_read_out_of_an_image_leaves_nothing(self):
         image = self.deno_image(self.registry())
         proxy = self.proxy(script=lambda method, target: STALL if "/archive" in target else PASS)
-        running = Installer(self, "--with-runtime", "deno", "--base", image, socket_path=proxy.path)
+        running = Installer(self, "--with-runtime", "deno", "--image", image, socket_path=proxy.path)
         wait_for("the question for the program", lambda: [one for one in proxy.requests if "/archive" in one], 60)
         done = running.interrupt().end()
         self.assertEqual(done.status, 130, done.errors)
@@ -424,18 +424,18 @@ class RuntimeImages(unittest.TestCase):
     def test_what_a_killed_run_left_is_removed_by_the_next(self):
         image = self.deno_image(self.registry())
         proxy = self.proxy(script=lambda method, target: STALL if "/archive" in target else PASS)
-        running = Installer(self, "--with-runtime", "deno", "--base", image, socket_path=proxy.path)
+        running = Installer(self, "--with-runtime", "deno", "--image", image, socket_path=proxy.path)
         wait_for("the question for the program", lambda: [one for one in proxy.requests if "/archive" in one], 60)
         running.close()
         self.assertEqual(len(self.docker.call("GET", "/containers/json?all=1").json), 1)
-        self.install("--with-runtime", "deno", "--base", image)  # and tearDown() looks for containers
+        self.install("--with-runtime", "deno", "--image", image)  # and tearDown() looks for containers
 
     # --- from an image ---
 
     def test_deno_comes_out_of_an_image_from_a_registry(self):
         registry = self.registry()
         image = self.deno_image(registry)
-        done = self.install("--with-runtime", "deno", "--base", image)
+        done = self.install("--with-runtime", "deno", "--image", image)
         self.assertRegex(done.output, rf"(?m)^  pull +{image} \(4\.[0-9] MB downloaded\)$")
         self.assertRegex(done.output, rf"(?m)^  runtime +deno 2\.9\.5 \(/deno of {image}\), with \d+ libraries$")
         labels = self.docker.image(IMAGE_DENO)["Config"]["Labels"]
@@ -445,20 +445,20 @@ class RuntimeImages(unittest.TestCase):
         # The second run needs no registry.
         registry.fault = "missing"
         asked = len(registry.asked)
-        done = self.install("--with-runtime", "deno", "--base", image)
+        done = self.install("--with-runtime", "deno", "--image", image)
         self.assertIn("is up to date", done.output)
         self.assertEqual(len(registry.asked), asked)
 
     def test_the_same_program_from_a_path_and_from_an_image_is_the_same_tree(self):
-        self.install(*self.with_deno("--image", "one:1"))
-        self.install("--with-runtime", "deno", "--base", self.deno_image(self.registry()), "--image", "two:1")
+        self.install(*self.with_deno("--tag", "one:1"))
+        self.install("--with-runtime", "deno", "--image", self.deno_image(self.registry()), "--tag", "two:1")
         layers = [self.docker.image(name)["RootFS"]["Layers"] for name in ("one:1", "two:1")]
         self.assertEqual(layers[0], layers[1])
 
     def test_dry_run_pulls_nothing(self):
         registry = self.registry()
         image = self.deno_image(registry)
-        done = self.install("--with-runtime", "deno", "--base", image, "--dry-run")
+        done = self.install("--with-runtime", "deno", "--image", image, "--dry-run")
         self.assertRegex(done.output, rf"(?m)^  pull +{image} would be pulled$")
         self.assertRegex(done.output, rf"(?m)^  image +{IMAGE_DENO} would be made, unless it is up to date$")
         self.assertEqual((registry.asked, self.docker.image_ids()), ([], set()))
@@ -467,7 +467,7 @@ class RuntimeImages(unittest.TestCase):
         registry = self.registry()
         image = self.deno_image(registry)
         registry.fault = "missing"
-        done = self.refused(f"{image} could not be pulled: ", "--with-runtime", "deno", "--base", image)
+        done = self.refused(f"{image} could not be pulled: ", "--with-runtime", "deno", "--image", image)
         self.assertIn("manifest", done.errors)
         self.assertIn("what helps: a deno program that is on this machine: --deno PATH", done.errors)
 
@@ -475,7 +475,7 @@ class RuntimeImages(unittest.TestCase):
         registry = Registry(self.docker.pid)
         image = self.deno_image(registry)
         registry.close()
-        done = self.refused(f"{image} could not be pulled: ", "--with-runtime", "deno", "--base", image)
+        done = self.refused(f"{image} could not be pulled: ", "--with-runtime", "deno", "--image", image)
         self.assertIn("connection refused", done.errors)
 
     def test_registry_that_falls_silent_is_given_up(self):
@@ -483,14 +483,14 @@ class RuntimeImages(unittest.TestCase):
         registry.fault = "stall"
         image = self.deno_image(registry)
         self.refused(f"the registry has sent nothing of {image} for 5 seconds",
-                     "--with-runtime", "deno", "--base", image, "--wait", 5)
+                     "--with-runtime", "deno", "--image", image, "--wait", 5)
 
     def test_registry_that_breaks_off_is_asked_again(self):
         registry = self.registry()
         registry.fault = "truncate"
         image = self.deno_image(registry)
         layers = lambda: [one for one in registry.asked if "/blobs/" in one]
-        running = Installer(self, "--with-runtime", "deno", "--base", image)
+        running = Installer(self, "--with-runtime", "deno", "--image", image)
         wait_for("a layer that was broken off", lambda: len(layers()) >= 2, 60)
         registry.fault = None
         done = running.end()
@@ -506,7 +506,7 @@ class RuntimeImages(unittest.TestCase):
         self.refused_with_base(f"there is no deno program in {image}", image, "deno")
 
     def refused_with_base(self, message, image, runtime):
-        done = self.install("--with-runtime", runtime, "--base", image, status=18)
+        done = self.install("--with-runtime", runtime, "--image", image, status=18)
         self.assertIn(message, done.errors)
         self.assertEqual(set(self.docker.images()), {image})
 
@@ -519,7 +519,7 @@ class RuntimeImages(unittest.TestCase):
 
     def test_other_image_keeps_what_it_has_and_gets_the_guest(self):
         base = self.shell_base(self.registry(), Healthcheck={"Test": ["CMD", "/bin/sh"]})
-        done = self.install("--with-runtime", "shell", "--base", base)
+        done = self.install("--with-runtime", "shell", "--image", base)
         self.assertRegex(done.output, rf"(?m)^  runtime +shell from {base}$")
         tree = self.tree("tee-runtime-shell:latest")
         self.assertEqual(tree["/tee/tee-guest"].content, GUEST.read_bytes())
@@ -534,7 +534,7 @@ class RuntimeImages(unittest.TestCase):
         self.assertEqual(image["Config"]["Healthcheck"], {"Test": ["NONE"]})
         # The base's layers are shared.
         self.assertEqual(image["RootFS"]["Layers"][0], self.docker.image(base)["RootFS"]["Layers"][0])
-        done = self.install("--with-runtime", "shell", "--base", base)
+        done = self.install("--with-runtime", "shell", "--image", base)
         self.assertIn("tee-runtime-shell:latest is up to date", done.output)
 
     def test_image_with_a_volume_is_refused(self):
@@ -544,11 +544,11 @@ class RuntimeImages(unittest.TestCase):
     def test_base_image_that_changes_makes_another_image(self):
         registry = self.registry()
         base = self.shell_base(registry)
-        self.install("--with-runtime", "shell", "--base", base)
+        self.install("--with-runtime", "shell", "--image", base)
         old = self.docker.images()
         self.docker.untag(base)
         self.shell_base(registry, Cmd=["/bin/sh"])
-        done = self.install("--with-runtime", "shell", "--base", base)
+        done = self.install("--with-runtime", "shell", "--image", base)
         self.assertRegex(done.output, r"(?m)^  image +tee-runtime-shell:latest \(sha256:")
         self.assertNotEqual(self.docker.images(), old)
 
@@ -560,7 +560,7 @@ class RuntimeImages(unittest.TestCase):
         self.docker.import_tar("tee-other", "a=b")
         self.docker.import_tar("tee-runtime-old", "tee.recipe=0")
         self.install(*self.with_deno())
-        self.install("--with-runtime", "sh", "--image", "example.org/x/shell:5")
+        self.install("--with-runtime", "sh", "--tag", "example.org/x/shell:5")
         lines = self.install("--list-runtimes").output.splitlines()
         self.assertEqual(lines[0].split(), ["RUNTIME", "IMAGE", "VERSION", "TEE-GUEST", "SIZE", "MADE"])
         self.assertEqual([line.split()[:2] for line in lines[1:4]],
@@ -630,7 +630,7 @@ class InASandbox(unittest.TestCase):
         docker.import_tar(name, "a=b", tar.getvalue())
         self.addCleanup(docker.untag, name)
         environment = dict(os.environ, DOCKER_HOST=f"unix://{docker.path}")
-        subprocess.run([TEE_INSTALL, "--with-runtime", "lang", "--base", name, "--image", f"{name}-runtime:1"],
+        subprocess.run([TEE_INSTALL, "--with-runtime", "lang", "--image", name, "--tag", f"{name}-runtime:1"],
                        env=environment, check=True, stdout=subprocess.DEVNULL, timeout=patience(120))
         self.addCleanup(docker.untag, f"{name}-runtime:1")
         agent = Agent("runtimeimages", {"runtimes": {"lang": {"image": f"{name}-runtime:1", "entry": "main.sh",

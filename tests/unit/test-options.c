@@ -133,7 +133,7 @@ TEST(every_option_arrives_where_it_belongs) {
         assert_string_equal(options->docker_socket, "/s");
         fixture_deinit(&fixture);
 
-        PARSE(&fixture, "--with-runtime=python", "--base", "example.org/library/python:3.13@sha256:0", "--image", "a/b:c",
+        PARSE(&fixture, "--with-runtime=python", "--image", "example.org/library/python:3.13@sha256:0", "--tag", "a/b:c",
               "--deno", "d", "--busybox", "b", "--guest", "g", "--dry-run", "--yes");
         assert_taken(&fixture);
         assert_true(options->dry_run && options->yes);
@@ -264,8 +264,8 @@ TEST(help_names_every_option) {
                 "--docker-socket",
                 "--deno",
                 "--busybox",
-                "--base",
                 "--image",
+                "--tag",
                 "--guest",
                 "--help",
                 "--version",
@@ -339,9 +339,9 @@ TEST(a_wrong_value_is_named_with_its_option) {
                 {"--with-runtime", "Deno"},
                 {"--with-runtime", "a/b"},
                 {"--remove-runtime", "a b"},
-                {"--base", ""},
-                {"--base", "a b"},
-                {"--image", "a\nb"},
+                {"--image", ""},
+                {"--image", "a b"},
+                {"--tag", "a\nb"},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
