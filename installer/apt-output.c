@@ -96,6 +96,8 @@ char *apt_output_errors(const char *text) {
 
 /* "URL SUITE/main amd64 Packages" */
 static bool is_from(Line from, const AptOffer *wanted) {
+        if (!wanted->url)
+                return true;
         size_t n = strlen(wanted->url), k = strlen(wanted->suite);
 
         while (n > 0 && wanted->url[n - 1] == '/')

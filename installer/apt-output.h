@@ -14,7 +14,7 @@ bool apt_output_progress(const char *line, int *ret_percent, const char **ret_wo
 char *apt_output_errors(const char *text);
 
 typedef struct AptOffer {
-        const char *url; /* of the repository; slashes at its end do not count */
+        const char *url; /* of the repository; slashes at its end do not count; NULL for any, and then suite is, too */
         const char *suite;
         const char *version; /* NULL for any */
 } AptOffer;

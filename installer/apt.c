@@ -258,6 +258,14 @@ int apt_offered_version(Install *install, const char *package, const char *url, 
         return r;
 }
 
+int apt_has_version(Install *install, const char *package, const char *version, bool *ret_has) {
+        CLEANUP_FREE char *found = NULL;
+        int r = apt_offered_version(install, package, NULL, NULL, version, &found);
+
+        *ret_has = found != NULL;
+        return r;
+}
+
 int apt_knows(Install *install, const char *package, bool *ret_known) {
         const char *const argv[] = {
                 "apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "show", package, NULL};

@@ -26,6 +26,9 @@ int apt_installed_version(Install *install, const char *package, char **ret_vers
 int apt_offered_version(Install *install, const char *package, const char *url, const char *suite, const char *exact,
                         char **ret_version);
 
+/* Does any index that is here have this very version? */
+int apt_has_version(Install *install, const char *package, const char *version, bool *ret_has);
+
 /* Is there a package of this name in any of the indexes? */
 int apt_knows(Install *install, const char *package, bool *ret_known);
 

@@ -140,6 +140,19 @@ static int look_on_path(Install *install) {
         return r < 0 ? r : check_runsc(install);
 }
 
+/* Should a later step fail, what is there now has to come back. */
+static int check_way_back(Install *install, const char *installed) {
+        bool has = false;
+        int r = apt_has_version(install, "runsc", installed, &has);
+
+        if (r < 0 || has)
+                return r;
+        return trouble_set(
+                &install->trouble, -EEXIST, "apt-get update, if its lists are gone; --force replaces it all the same",
+                "runsc %s is installed, and no source of apt's has that version: it could not be brought back",
+                installed);
+}
+
 static int runsc_look(Install *install, StepState *ret_state) {
         const Options *options = install->options;
         CLEANUP_FREE char *installed = NULL;
@@ -158,6 +171,9 @@ static int runsc_look(Install *install, StepState *ret_state) {
                 return r;
         if (wanted)
                 return check_runsc(install);
+        r = installed && !options->force ? check_way_back(install, installed) : 0;
+        if (r < 0)
+                return r;
         *ret_state = STEP_TO_DO;
         install_note(install, "install runsc%s%s from %s", options->version ? " " : "",
                      options->version ? options->version : "", source_words(install));

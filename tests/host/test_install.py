@@ -484,6 +484,28 @@ class Source(InstallTestCase):
         self.assertIn(f"in place of runsc {debians}", done.stdout)
         self.assert_complete()
 
+    def test_a_runsc_that_could_not_be_brought_back_is_replaced_only_by_force(self):
+        self.prepare()
+        self.host.write_file("/srv/runsc.deb", repository.runsc(self.suite, "1.0").read_bytes())
+        self.host.succeed(["apt-get", "install", "-y", "/srv/runsc.deb"])
+        before = self.host.snapshot()
+        self.refused(14, "runsc 1.0 is installed, and no source of apt's has that version")
+        self.assert_unchanged(before)
+        self.installed("--force")
+        self.assert_complete()
+
+    def test_a_runsc_that_was_there_comes_back_in_its_version(self):
+        self.prepare()
+        self.server.close()
+        self.server = servers.Server(self.host, repository.gvisor(self.suite), repository.debian(self.suite))
+        repository.add_debian_source(self.host)
+        self.host.succeed("apt-get update && apt-get install -y runsc")
+        before = self.host.snapshot()
+        done = self.refused(17, "in place of runsc 0.0~", "--runtime-arg=--bogus")
+        self.assertIn("The host is as it was before.", done.stdout)
+        self.assert_unchanged(before, ["/usr/bin/runsc", "/var/lib/dpkg/info/runsc.*"])
+        self.assertEqual(before.packages, self.host.snapshot().packages)
+
     def test_a_folder_will_do_without_a_network(self):
         self.prepare(serve=False)
         package = repository.runsc(self.suite, NEWEST)
