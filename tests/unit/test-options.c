@@ -133,8 +133,8 @@ TEST(every_option_arrives_where_it_belongs) {
         assert_string_equal(options->docker_socket, "/s");
         fixture_deinit(&fixture);
 
-        PARSE(&fixture, "--with-runtime=python", "--image", "example.org/library/python:3.13@sha256:0", "--tag", "a/b:c",
-              "--deno", "d", "--busybox", "b", "--guest", "g", "--dry-run", "--yes");
+        PARSE(&fixture, "--with-runtime=python", "--image", "example.org/library/python:3.13@sha256:0", "--tag",
+              "a/b:c", "--deno", "d", "--busybox", "b", "--guest", "g", "--dry-run", "--yes");
         assert_taken(&fixture);
         assert_true(options->dry_run && options->yes);
         assert_string_equal(options->with_runtime, "python");
