@@ -314,7 +314,7 @@ class Agent:
         wait_for(f"{n} running", lambda: self.get("/v1/status").json["executions"]["running"] == n, seconds)
         return wait_for(f"{n} containers", lambda: self.exactly_running(n), seconds)
 
-    def wait_idle(self, seconds=10):
+    def wait_idle(self, seconds=60):
         """Waits until not even an ended sandbox is left, so that the next container is the next execution's."""
         wait_for("no container", lambda: not docker().containers(self.instance), seconds)
         return self
