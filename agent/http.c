@@ -10,6 +10,7 @@
 
 #include "http.h"
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -567,13 +568,11 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 }
 
 PRINTF_LIKE(2, 0) static void on_message(void *cls, const char *format, va_list arguments) {
-        CLEANUP_FREE char *message = NULL;
+        CLEANUP_FREE char *message = text_format_list(format, arguments);
 
         (void) cls;
-        if (vasprintf(&message, format, arguments) < 0) {
-                message = NULL;
+        if (!message)
                 return;
-        }
         message[strcspn(message, "\n")] = '\0';
         log_line(LOG_DEBUG, "http: %s", message);
 }

@@ -46,8 +46,7 @@ static int fault(char **ret_reason, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(ret_reason, format, arguments) < 0)
-                *ret_reason = NULL;
+        *ret_reason = text_format_list(format, arguments);
         va_end(arguments);
         return *ret_reason ? -EINVAL : -ENOMEM;
 }

@@ -4,20 +4,15 @@
 #include "paths.h"
 #include "text.h"
 
-#include <stdio.h>
-
 void install_note(Install *install, const char *format, ...) {
         CLEANUP_FREE char *text = NULL;
         va_list arguments;
-        int n;
 
         va_start(arguments, format);
-        n = vasprintf(&text, format, arguments);
+        text = text_format_list(format, arguments);
         va_end(arguments);
-        if (n < 0) {
-                text = NULL;
+        if (!text)
                 return;
-        }
         text_clean(text);
         (void) buffer_append_format(&install->note, "%s%s", install->note.size > 0 ? "\n" : "", text);
 }

@@ -79,13 +79,11 @@ static void print_line(Screen *screen, const char *label, bool indented, const c
         PRINTF_LIKE(4, 0);
 
 static void print_line(Screen *screen, const char *label, bool indented, const char *format, va_list arguments) {
-        CLEANUP_FREE char *text = NULL;
+        CLEANUP_FREE char *text = text_format_list(format, arguments);
 
         screen_clear(screen);
-        if (vasprintf(&text, format, arguments) < 0) {
-                text = NULL;
+        if (!text)
                 return;
-        }
         if (indented)
                 print_indented(screen, label, text);
         else
@@ -121,24 +119,22 @@ static void draw_bar(FILE *out, int percent) {
 void screen_progress(Screen *screen, const char *label, int percent, const char *format, ...) {
         CLEANUP_FREE char *text = NULL;
         bool has_bar = percent >= 0 && percent <= 100;
-        int room = columns(screen) - LABEL_WIDTH - 4 - (has_bar ? BAR_WIDTH + 9 : 0), n;
+        int room = columns(screen) - LABEL_WIDTH - 4 - (has_bar ? BAR_WIDTH + 9 : 0);
         FILE *out = out_of(screen);
         va_list arguments;
 
         if (!screen->terminal)
                 return;
         va_start(arguments, format);
-        n = vasprintf(&text, format, arguments);
+        text = text_format_list(format, arguments);
         va_end(arguments);
-        if (n < 0) {
-                text = NULL;
+        if (!text)
                 return;
-        }
         text_clean(text);
         (void) fprintf(out, "\r\033[K  %-*s ", LABEL_WIDTH, label);
         if (has_bar)
                 draw_bar(out, percent);
-        if (n > room && room > 0)
+        if (room > 0 && strlen(text) > (size_t) room)
                 text[utf8_valid_prefix(text, (size_t) room)] = '\0';
         (void) fputs(text, out);
         (void) fflush(out);

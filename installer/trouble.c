@@ -18,8 +18,7 @@ int trouble_set(Trouble *trouble, int error, const char *remedy, const char *for
         if (trouble->message)
                 return error;
         va_start(arguments, format);
-        if (vasprintf(&trouble->message, format, arguments) < 0)
-                trouble->message = NULL;
+        trouble->message = text_format_list(format, arguments);
         va_end(arguments);
         text_clean(trouble->message);
         trouble->remedy = remedy ? strdup(remedy) : NULL;

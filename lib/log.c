@@ -128,17 +128,14 @@ static bool tell_lost(void) {
 void log_record(int priority, const char *message_id, const char *const *fields, const char *format, ...) {
         CLEANUP_FREE char *message = NULL;
         va_list arguments;
-        int n;
 
         if (priority == LOG_DEBUG && !log_debug)
                 return;
         va_start(arguments, format);
-        n = vasprintf(&message, format, arguments);
+        message = text_format_list(format, arguments);
         va_end(arguments);
-        if (n < 0) {
-                message = NULL;
+        if (!message)
                 return;
-        }
         if (!log_to_journal) {
                 if (log_to_stderr)
                         write_stderr(message);

@@ -27,8 +27,7 @@ int refusal_set(Refusal *ret_refusal, unsigned status, const char *code, const c
                 .remedy = remedy ? strdup(remedy) : NULL,
         };
         va_start(arguments, format);
-        if (vasprintf(&ret_refusal->message, format, arguments) < 0)
-                ret_refusal->message = NULL;
+        ret_refusal->message = text_format_list(format, arguments);
         va_end(arguments);
         /* A path, a method, a name in it may be a client's own bytes. A field that is text names what it names. */
         text_clean(ret_refusal->message);

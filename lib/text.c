@@ -192,13 +192,18 @@ char *text_percent_encode(const char *text) {
         return encoded;
 }
 
+char *text_format_list(const char *format, va_list arguments) {
+        char *text;
+
+        return vasprintf(&text, format, arguments) < 0 ? NULL : text; /* it leaves text undefined then */
+}
+
 char *text_format(const char *format, ...) {
         va_list arguments;
         char *text;
-        int n;
 
         va_start(arguments, format);
-        n = vasprintf(&text, format, arguments);
+        text = text_format_list(format, arguments);
         va_end(arguments);
-        return n < 0 ? NULL : text;
+        return text;
 }

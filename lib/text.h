@@ -30,3 +30,4 @@ char *text_percent_encode(const char *text);
 
 /* malloc'ed copy of format's text, or NULL. */
 char *text_format(const char *format, ...) PRINTF_LIKE(1, 2);
+char *text_format_list(const char *format, va_list arguments) PRINTF_LIKE(1, 0);

@@ -250,7 +250,7 @@ class DaemonJson(InstallTestCase):
         before = self.prepare(config='{"bridge": "none", "iptables": false}')
         self.host.succeed("cp -a /etc/docker /tmp/docker && mount -t tmpfs -o size=8k,mode=755 tmpfs /etc/docker && "
                           "cp -a /tmp/docker/. /etc/docker && rm -r /tmp/docker && "
-                          "{ head -c 100k /dev/zero >/etc/docker/filler || true; }")
+                          "! head -c 100k /dev/zero >/etc/docker/filler")
         self.refused(15, "No space left on device")
         self.assertEqual(self.config(), {"bridge": "none", "iptables": False})
         self.host.succeed("umount /etc/docker")
