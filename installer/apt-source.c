@@ -61,7 +61,7 @@ static int handle_file(Install *install, const char *path, OlderHandler handler)
         if (r == -ENOENT)
                 r = 0;
         else if (r < 0)
-                r = trouble_set(&install->trouble, r, NULL, "%s: %s", path, strerror(-r));
+                r = trouble_errno(&install->trouble, r, path);
         else if (text->size > 0 && has_suffix(path, ".sources")) {
                 sources_stanzas_look((const char *) text->data, text->size, url, &found, &others);
                 if (found && others)
@@ -118,7 +118,7 @@ static int take_older(Install *install, const Older *older) {
         r = older->text.size > 0 ? change_write(taken, older->path, older->text.data, older->text.size, 0644)
                                  : change_remove(taken, older->path);
         if (r < 0)
-                return trouble_set(&install->trouble, r, NULL, "%s: %s", older->path, strerror(-r));
+                return trouble_errno(&install->trouble, r, older->path);
         source->taken_size++;
         install_note(install, "%s has been taken over", older->path);
         return 0;
@@ -148,7 +148,7 @@ static int source_look(Install *install, StepState *ret_state) {
         } else if (r >= 0) {
                 install_note(install, "%s names it, %s", PATH_SOURCES, install->options->channel);
         } else {
-                r = trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_SOURCES, strerror(-r));
+                r = trouble_errno(&install->trouble, r, PATH_SOURCES);
         }
         buffer_deinit(&present);
         return r;
@@ -159,7 +159,7 @@ static int source_apply(Install *install) {
         int r = text ? change_write(&install->source.change, PATH_SOURCES, text, strlen(text), 0644) : -ENOMEM;
 
         if (r < 0)
-                return trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_SOURCES, strerror(-r));
+                return trouble_errno(&install->trouble, r, PATH_SOURCES);
         install_note(install, "%s, %s", PATH_SOURCES, install->options->channel);
         return each_older(install, take_older);
 }
@@ -269,7 +269,7 @@ static int give_older_back(Install *install, const cJSON *older) {
         buffer_deinit(&present);
         buffer_deinit(&without);
         if (r < 0)
-                return trouble_set(&install->trouble, r, NULL, "%s: %s", older->string, strerror(-r));
+                return trouble_errno(&install->trouble, r, older->string);
         install_note(install, mine ? "%s is back" : "%s was written anew since, and stays", older->string);
         return 0;
 }
@@ -279,7 +279,7 @@ static int source_take_away(Install *install, const cJSON *entry) {
         int r = change_remove(&install->source.change, PATH_SOURCES);
 
         if (r < 0)
-                return trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_SOURCES, strerror(-r));
+                return trouble_errno(&install->trouble, r, PATH_SOURCES);
         install->source.url = json_get_string(entry, "mirror");
         install_note(install, "%s has been removed", PATH_SOURCES);
         cJSON_ArrayForEach(older, json_get_object(entry, "taken")) {

@@ -110,7 +110,7 @@ static int fault(Install *install, int r, const char *what, const Buffer *output
         if (r == -ETIMEDOUT)
                 return trouble_set(&install->trouble, r, NULL, "%s did not come to an end", what);
         if (r < 0 && r != -EPROTO)
-                return trouble_set(&install->trouble, r, NULL, "%s: %s", what, strerror(-r));
+                return trouble_errno(&install->trouble, r, what);
         return trouble_set(&install->trouble, -EIO, NULL, "%s failed: %s", what, said ? said : "");
 }
 

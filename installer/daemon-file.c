@@ -16,7 +16,7 @@
 #define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 
 static int fault(Install *install, int error, const char *path) {
-        return trouble_set(&install->trouble, error, NULL, "%s: %s", path, strerror(-error));
+        return trouble_errno(&install->trouble, error, path);
 }
 
 int daemon_file_broken(Install *install, const char *path, const char *reason) {

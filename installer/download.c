@@ -67,7 +67,7 @@ static int fetch(Download *download) {
         screen_clear(&install->screen);
         if (r >= 0)
                 return download->error;
-        return r == -EINTR ? r : trouble_set(&install->trouble, r, NULL, "%s: %s", download->url, strerror(-r));
+        return r == -EINTR ? r : trouble_errno(&install->trouble, r, download->url);
 }
 
 int download(Install *install, const char *label, const char *url, Buffer *content) {

@@ -92,7 +92,7 @@ static int get_key(Install *install, Buffer *text, char **ret_from) {
                 return trouble_set(&install->trouble, -ENOENT, NULL, "%s has no key (*.key, *.asc or *.gpg)",
                                    options->offline);
         r = file_read(*ret_from, text);
-        return r < 0 ? trouble_set(&install->trouble, r, NULL, "%s: %s", *ret_from, strerror(-r)) : 0;
+        return r < 0 ? trouble_errno(&install->trouble, r, *ret_from) : 0;
 }
 
 static int check_key(Install *install, const Buffer *text, const char *from, Buffer *binary) {
@@ -123,7 +123,7 @@ static int keyring_apply(Install *install) {
                 if (r >= 0 && chmod(install->keyring.change.path, 0644) < 0) /* one that was there kept its own */
                         r = -errno;
                 if (r < 0)
-                        r = trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_KEYRING, strerror(-r));
+                        r = trouble_errno(&install->trouble, r, PATH_KEYRING);
                 else
                         install_note(install, "%s, key %s", PATH_KEYRING, install->options->key_fingerprint);
         }
@@ -169,7 +169,7 @@ static int keyring_take_away(Install *install, const cJSON *entry) {
 
         (void) entry;
         if (r < 0)
-                return trouble_set(&install->trouble, r, NULL, "%s: %s", PATH_KEYRING, strerror(-r));
+                return trouble_errno(&install->trouble, r, PATH_KEYRING);
         install_note(install, "%s has been removed", PATH_KEYRING);
         return 0;
 }

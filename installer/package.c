@@ -163,7 +163,7 @@ static int runsc_look(Install *install, StepState *ret_state) {
         if (options->source == SOURCE_NONE)
                 return look_on_path(install);
         if (options->offline && access(options->offline, R_OK | X_OK) < 0)
-                return trouble_set(&install->trouble, -errno, NULL, "%s: %s", options->offline, strerror(errno));
+                return trouble_errno(&install->trouble, -errno, options->offline);
         r = apt_installed_version(install, "runsc", &installed);
         if (r >= 0 && installed)
                 r = is_wanted(install, installed, &wanted);
@@ -208,7 +208,7 @@ static int install_offline(Install *install) {
         if (entries)
                 (void) closedir(entries);
         if (r < 0)
-                r = trouble_set(&install->trouble, r, NULL, "%s: %s", folder, strerror(-r));
+                r = trouble_errno(&install->trouble, r, folder);
         else if (n == 0)
                 r = trouble_set(&install->trouble, -ENOENT, NULL, "%s has no packages (*.deb)", folder);
         else

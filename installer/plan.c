@@ -187,12 +187,12 @@ static int take_turn(Plan *plan) {
 
         plan->lock_fd = open(PATH_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (plan->lock_fd < 0)
-                return trouble_set(&install->trouble, -errno, NULL, "%s: %s", PATH_LOCK, strerror(errno));
+                return trouble_errno(&install->trouble, -errno, PATH_LOCK);
         while (flock(plan->lock_fd, LOCK_EX | LOCK_NB) < 0) {
                 int r;
 
                 if (errno != EWOULDBLOCK)
-                        return trouble_set(&install->trouble, -errno, NULL, "%s: %s", PATH_LOCK, strerror(errno));
+                        return trouble_errno(&install->trouble, -errno, PATH_LOCK);
                 if (now_usec() >= until)
                         return trouble_set(&install->trouble, -EBUSY,
                                            "wait for it to end, or give more time: --wait SECONDS",

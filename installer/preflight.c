@@ -74,7 +74,7 @@ static int look_at_space(Install *install, uint64_t *ret_free) {
                 uint64_t bytes;
 
                 if (statvfs(folders[i], &fs) < 0)
-                        return trouble_set(&install->trouble, -errno, NULL, "%s: %s", folders[i], strerror(errno));
+                        return trouble_errno(&install->trouble, -errno, folders[i]);
                 bytes = (uint64_t) fs.f_bavail * fs.f_frsize;
                 if (bytes < *ret_free && i < 2)
                         *ret_free = bytes;

@@ -10,7 +10,7 @@
 #define RECORD_SIZE_MAX ((size_t) 4 * 1024 * 1024) /* texts of apt's lists are in it */
 
 static int fault(Install *install, int error) {
-        return trouble_set(&install->trouble, error, NULL, "%s: %s", PATH_RECORD, strerror(-error));
+        return trouble_errno(&install->trouble, error, PATH_RECORD);
 }
 
 int record_load(Install *install) {

@@ -23,7 +23,7 @@
 #define VALIDATE_USEC (30 * USEC_PER_SEC)
 
 static int fault(Install *install, int error, const char *path) {
-        return trouble_set(&install->trouble, error, NULL, "%s: %s", path, strerror(-error));
+        return trouble_errno(&install->trouble, error, path);
 }
 
 /* ---- look ---- */

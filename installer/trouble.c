@@ -24,3 +24,7 @@ int trouble_set(Trouble *trouble, int error, const char *remedy, const char *for
         trouble->remedy = remedy ? strdup(remedy) : NULL;
         return error;
 }
+
+int trouble_errno(Trouble *trouble, int error, const char *what) {
+        return trouble_set(trouble, error, NULL, "%s: %s", what, strerror(-error));
+}

@@ -14,3 +14,6 @@ void trouble_deinit(Trouble *trouble);
 
 /* remedy may be NULL. Returns error, a negative errno, so that it can be handed on in one line. */
 int trouble_set(Trouble *trouble, int error, const char *remedy, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* The same for what the system says of something: "what: No such file or directory". */
+int trouble_errno(Trouble *trouble, int error, const char *what);

@@ -68,7 +68,7 @@ static int import(Probe *probe) {
         if (r >= 0)
                 r = make_tree(tar, parts.guest);
         if (r < 0)
-                return trouble_set(&install->trouble, r, NULL, "%s: %s", parts.guest, strerror(-r));
+                return trouble_errno(&install->trouble, r, parts.guest);
         return engine_import(&install->engine, &install->screen, &image, tar, &probe->image_id);
 }
 
