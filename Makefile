@@ -115,7 +115,8 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run $(B)/tee-bench
 	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent $(B)/tee-install
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest $(B)/keep-memory.so
-	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.ts
+	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.ts guest/adapters/node.cjs
+	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters/python guest/adapters/python/sitecustomize.py
 	install -d $(DESTDIR)$(libdir)/systemd/system
 	for unit in $(units); do \
 		sed -e 's|@SBINDIR@|$(sbindir)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' units/$$unit \
@@ -130,11 +131,12 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 
 uninstall: ## the reverse of install; leaves tee.conf
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run tee-bench) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/keep-memory.so tee/adapters/deno.ts sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/keep-memory.so sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
+	rm -rf $(DESTDIR)$(libdir)/tee/adapters
 	rm -f $(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(units))
 	rm -rf $(DESTDIR)$(docdir)
 	rm -f $(DESTDIR)$(mandir)/man8/tee-install.8
-	-rmdir $(DESTDIR)$(libdir)/tee/adapters $(DESTDIR)$(libdir)/tee
+	-rmdir $(DESTDIR)$(libdir)/tee
 
 clean: ## end what runs, and delete all that was made (not what was fetched: build/cache)
 	@tests/dev/clean

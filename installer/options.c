@@ -65,6 +65,9 @@ static void print_help(void) {
                 "      --deno PATH             this deno program, with the libraries that it needs, instead of Docker\n"
                 "                              Hub's; --busybox PATH likewise for the runtime sh\n"
                 "      --image IMAGE           the image that a runtime is made from\n"
+                "      --adapter ADAPTER       what lets a runtime from an image start before its program is known:\n"
+                "                              python, node, none, or the path of a script of one's own (known by\n"
+                "                              NAME's beginning)\n"
                 "      --tag NAME:TAG          name of the image that is made (tee-runtime-NAME:latest)\n"
                 "      --guest PATH            the tee-guest program\n"
                 "\n"
@@ -230,6 +233,7 @@ enum {
         OPTION_IMAGE,
         OPTION_TAG,
         OPTION_GUEST,
+        OPTION_ADAPTER,
 };
 
 static const struct option names[] = {
@@ -266,6 +270,7 @@ static const struct option names[] = {
         {"image", required_argument, NULL, OPTION_IMAGE},
         {"tag", required_argument, NULL, OPTION_TAG},
         {"guest", required_argument, NULL, OPTION_GUEST},
+        {"adapter", required_argument, NULL, OPTION_ADAPTER},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {0},
@@ -392,6 +397,9 @@ static int take_option(Options *options, int option, const char *value) {
                 return 0;
         case OPTION_GUEST:
                 options->guest = value;
+                return 0;
+        case OPTION_ADAPTER:
+                options->adapter = value;
                 return 0;
         case OPTION_WAIT:
                 return take_wait(options, value);

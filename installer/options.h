@@ -51,6 +51,7 @@ typedef struct Options {
         /* images of runtimes */
         const char *image, *base_image; /* that is made, and that it is made from */
         const char *deno, *busybox, *guest;
+        const char *adapter; /* NULL: the one that the runtime's name tells */
 } Options;
 
 /* Prints what is wrong on stderr and returns -EINVAL. */

@@ -190,6 +190,22 @@ static void tell_recipe(Making *making) {
                             making->runtime.program_name, libraries ? libraries : "");
 }
 
+/* A runtime from an image needs an entry in tee.conf; what stands there of the adapter only this program knows. */
+static void tell_adapter(const Making *making) {
+        const Adapter *adapter = &making->runtime.adapter;
+
+        if (!runtime_recipe_is_from_base(&making->runtime))
+                return;
+        if (adapter->arguments)
+                screen_line(making->screen, "adapter", "%s; in tee.conf: warm_arguments = [ %s ];", adapter->name,
+                            adapter->arguments);
+        else if (adapter->path)
+                screen_line(making->screen, "adapter", "%s, as %s", adapter->name, adapter->path);
+        else
+                screen_line(making->screen, "adapter",
+                            "none: sandboxes that stand ready have only booted (--adapter gives one)");
+}
+
 static int make_result(const Making *making, const char *state, cJSON **ret_result) {
         CLEANUP_JSON cJSON *result = cJSON_CreateObject();
         const char *id = making->id ? making->id : making->old_id;
@@ -199,6 +215,8 @@ static int make_result(const Making *making, const char *state, cJSON **ret_resu
             json_add(result, "state", cJSON_CreateString(state)) < 0 ||
             json_add(result, "id", json_new_string_or_null(id)) < 0 ||
             json_add(result, "runtime_version", json_new_string_or_null(making->runtime.version)) < 0 ||
+            json_add(result, "adapter",
+                     json_new_string_or_null(making->runtime.adapter.path ? making->runtime.adapter.name : NULL)) < 0 ||
             json_add(result, "guest_version", json_new_string_or_null(making->runtime.parts.guest_version)) < 0)
                 return -ENOMEM;
         *ret_result = TAKE_PTR(result);
@@ -217,10 +235,12 @@ static int carry_out(Making *making, const char **ret_state) {
         if (is_up_to_date(making)) {
                 screen_line(making->screen, "image", "%s is up to date (%s %s, tee-guest %s)", making->image,
                             making->runtime.name, making->runtime.version, making->runtime.parts.guest_version);
+                tell_adapter(making);
                 *ret_state = "up_to_date";
                 return 0;
         }
         tell_recipe(making);
+        tell_adapter(making);
         if (making->options->dry_run) {
                 screen_line(making->screen, "image", "%s would be made%s%s", making->image,
                             making->old_id ? " again" : "",

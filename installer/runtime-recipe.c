@@ -195,6 +195,8 @@ static int add_to_base(RuntimeRecipe *runtime) {
                 return -ENOMEM;
         for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(folders); i++)
                 r = tar_add_folder(runtime->recipe.tar, folders[i].path, folders[i].mode);
+        if (r >= 0)
+                r = adapter_add(&runtime->adapter, &runtime->parts, image, &runtime->recipe, runtime->trouble);
         /* What a base image has run in its containers from time to time would run in each sandbox. */
         return r < 0 ? r : recipe_add_change(&runtime->recipe, "HEALTHCHECK NONE");
 }
@@ -203,8 +205,16 @@ bool runtime_recipe_is_from_base(const RuntimeRecipe *runtime) {
         return runtime->options->base_image && strcmp(runtime->name, "deno") != 0;
 }
 
-static int check_use(const RuntimeRecipe *runtime) {
+static int check_use(RuntimeRecipe *runtime) {
         const Options *options = runtime->options;
+
+        if (options->adapter && !runtime_recipe_is_from_base(runtime))
+                return trouble_set(runtime->trouble, -EINVAL, NULL,
+                                   "--adapter is for a runtime that is made with --image");
+        if (adapter_choose(options->adapter, runtime->name, &runtime->adapter) < 0)
+                return trouble_set(runtime->trouble, -EINVAL, NULL,
+                                   "--adapter is python, node, none or the path of a script (./%s), not '%s'",
+                                   options->adapter, options->adapter);
 
         if (options->base_image && (options->deno || options->busybox))
                 return trouble_set(runtime->trouble, -EINVAL, NULL,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "adapter.h"
 #include "parts.h"
 #include "recipe.h"
 #include "runtime-image.h"
@@ -21,6 +22,7 @@ typedef struct RuntimeRecipe {
         int program_fd;                    /* where it was read out of an image; else -1 */
         char *version;                     /* of the language */
         size_t libraries;
+        Adapter adapter; /* of a runtime from an image */
 } RuntimeRecipe;
 
 /* Refuses options that do not go together: -EINVAL. To be given to runtime_recipe_deinit() also on failure. */

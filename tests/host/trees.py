@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian trees that test hosts boot from, made by mmdebstrap and kept below build/cache/hosts under a name with the
+"""Debian trees that test hosts boot from, made by mmdebstrap and kept in build/cache under a name with the
 digest of their recipe. Nothing ever writes to one: a host has an overlay on it (hosts.py).
 
     bare    systemd as PID 1, dbus, apt, and the libraries that our programs need; beside the tree the packages that a

@@ -2,66 +2,30 @@
 """A sandbox that stood ready: its program can't tell, its result is that of a plain run, and it is used once."""
 
 import os
-import re
 import shutil
 import time
 
 import harness
-from harness import AgentTestCase, Background, docker
+from harness import Background, docker
 from places import wait_for
 from programs import PROGRAMS
-
-SAME = ("status", "exit_code", "signal", "stdout", "stderr", "stdout_bytes", "stderr_bytes", "stdout_truncated",
-        "stderr_truncated", "cause")
+from warm import SideBySide, WarmTestCase
 
 
 def warm_changes(**pool):
     return {"agent": {"max_running": 4}, "runtimes": {"warm": harness.warm_deno(**pool)}}
 
 
-def comparable(result):
-    """What must be the same; but for the random names that Deno gives to blobs."""
-    return {key: re.sub(r"blob:null/[0-9a-f-]+", "blob:null/…", value) if isinstance(value, str) else value
-            for key, value in ((key, result[key]) for key in SAME)}
-
-
-class WarmTestCase(AgentTestCase):
+class DenoTestCase(WarmTestCase):
     changes = warm_changes(warm=2, max=8, creating=2)
 
-    def setUp(self):
-        self.assertIsNone(self.agent.process.poll(), "the agent has ended")
-        self.agent.mark_log()
 
-    def pool(self):
-        return self.agent.get("/v1/status").json["runtimes"]["warm"]["pool"]
-
-    def wait_ready(self, count, seconds=30):
-        wait_for(f"{count} sandboxes that stand ready", lambda: self.pool()["ready"] == count, seconds)
-
-    def run_warm(self, code, **fields):
-        self.wait_ready(2)
-        result = self.agent.run("warm", code, **fields)
-        self.assertTrue(result["sandbox"]["warm"], result)
-        return result
+class Deno(SideBySide, DenoTestCase):
+    programs = PROGRAMS
+    plain = "deno"
 
 
-class SideBySide(WarmTestCase):
-    maxDiff = None
-
-    def test_same_as_a_plain_run(self):
-        self.assertGreaterEqual(len(PROGRAMS), 60)
-        for name, program in PROGRAMS.items():
-            with self.subTest(program=name):
-                request = program if isinstance(program, dict) else {"code": program}
-                plain = self.agent.post(dict(request, runtime="deno")).json
-                self.wait_ready(2)
-                warm = self.agent.post(dict(request, runtime="warm")).json
-                self.assertTrue(warm["sandbox"]["warm"], warm)
-                self.assertFalse(plain["sandbox"]["warm"], plain)
-                self.assertEqual(comparable(warm), comparable(plain))
-
-
-class Warm(WarmTestCase):
+class Warm(DenoTestCase):
     def test_each_program_has_a_sandbox_of_its_own(self):
         code = "try { Deno.statSync('/tmp/mark'); console.log('used') } catch { console.log('fresh') }" \
                "Deno.writeTextFileSync('/tmp/mark', ''); console.log(crypto.randomUUID(), Math.random())"
@@ -142,7 +106,7 @@ class Warm(WarmTestCase):
         self.assertEqual(events[-1]["result"]["status"], "ok")
 
 
-class Comings(WarmTestCase):
+class Comings(DenoTestCase):
     """What stands ready goes when its reason goes."""
 
     def setUp(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is made once and kept below build/cache/hosts: trees, keys, certificates; and the commands that make it."""
+"""What is dear is made once and kept in build/cache: trees, images, keys, certificates; and the commands that make it."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ import subprocess
 
 from places import ROOT
 
-CACHE = ROOT / "build" / "cache" / "hosts"
+CACHE = ROOT / "build" / "cache"
 
 
 def made_once(name, make):
