@@ -10,10 +10,13 @@ SYSCONFDIR ?= /etc
 bindir := $(PREFIX)/bin
 sbindir := $(PREFIX)/sbin
 libdir := $(PREFIX)/lib
+unitdir := $(libdir)/systemd/system
 docdir := $(PREFIX)/share/doc/tee-agent
 mandir := $(PREFIX)/share/man
 units := tee-agent.service tee-agent.socket
 FUZZ_SECONDS ?= 15
+SUITES ?= bookworm trixie
+DEPS ?= tests/dev/deps
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CFLAGS ?= -O2 -g
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -60,13 +63,13 @@ for = $(if $(filter $(1),$(goals)),$(2))
 deps := build $(call for,run up check check-integration bench lint,run) \
 	$(call for,check check-unit check-integration check-host bench lint,test) $(call for,check check-host,host) \
 	$(call for,check check-fuzz fuzz lint,fuzz) $(call for,check check-integration bench,bench) \
-	$(call for,lint,lint)
-installing := $(filter run up check check-% fuzz bench lint,$(goals))
+	$(call for,lint,lint) $(call for,deb apt-repo check check-host,package)
+installing := $(filter run up check check-% fuzz bench lint deb apt-repo,$(goals))
 
 # ---- Targets
 
 .PHONY: all help build deps run up down check check-unit check-fuzz check-integration check-host fuzz asan bench lint \
-	install uninstall clean distclean
+	deb apt-repo install uninstall clean distclean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -111,20 +114,28 @@ bench: all ## measure what docs/PERFORMANCE.md promises; table here, JSON and ch
 lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
 	@tests/dev/lint $(language) $(includes_of_tests) $(package_cflags)
 
+deb: deps ## the Debian package for each of SUITES (bookworm trixie), in build/deb; as root
+	@packaging/deb $(SUITES)
+
+apt-repo: deb ## a signed apt repository with these packages, in build/apt; KEY is the secret key of gpg's
+	@packaging/apt-repo $(if $(KEY),--key '$(KEY)') build/apt \
+		$(foreach suite,$(SUITES),$(suite)=$$(echo build/deb/$(suite)/tee-agent_*.deb))
+
 install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.conf that is there
 	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run $(B)/tee-bench
 	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent $(B)/tee-install
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest $(B)/keep-memory.so
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.ts guest/adapters/node.cjs
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters/python guest/adapters/python/sitecustomize.py
-	install -d $(DESTDIR)$(libdir)/systemd/system
+	install -d $(DESTDIR)$(unitdir)
 	for unit in $(units); do \
 		sed -e 's|@SBINDIR@|$(sbindir)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' units/$$unit \
-			>$(DESTDIR)$(libdir)/systemd/system/$$unit || exit; \
+			>$(DESTDIR)$(unitdir)/$$unit || exit; \
 	done
 	install -D -m 0644 units/tee-agent.sysusers $(DESTDIR)$(libdir)/sysusers.d/tee-agent.conf
 	install -D -m 0644 units/tee-agent.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/tee-agent.conf
-	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.svg) examples/hello.ts
+	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.svg)
+	install -D -m 0644 -t $(DESTDIR)$(docdir)/examples examples/hello.ts
 	install -D -m 0644 -t $(DESTDIR)$(mandir)/man8 docs/man/tee-install.8
 	install -d $(DESTDIR)$(SYSCONFDIR)/tee
 	test -e $(DESTDIR)$(SYSCONFDIR)/tee/tee.conf || install -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/tee conf/tee.conf
@@ -133,7 +144,7 @@ uninstall: ## the reverse of install; leaves tee.conf
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run tee-bench) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
 	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/keep-memory.so sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
 	rm -rf $(DESTDIR)$(libdir)/tee/adapters
-	rm -f $(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(units))
+	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(units))
 	rm -rf $(DESTDIR)$(docdir)
 	rm -f $(DESTDIR)$(mandir)/man8/tee-install.8
 	-rmdir $(DESTDIR)$(libdir)/tee
@@ -149,7 +160,7 @@ distclean: ## the same with build/cache
 build: all
 
 deps:
-	@tests/dev/deps $(if $(installing),,--check) $(deps)
+	@$(DEPS) $(if $(installing),,--check) $(deps)
 
 $(B)/obj/%.o: %.c Makefile | deps
 	$(call say,cc,$<)
@@ -194,7 +205,7 @@ endef
 $(eval $(call archive_rules,$(B)))
 $(eval $(call archive_rules,build/fuzz))
 
-link = $(CC) $(CFLAGS) $(variant) -pie $(linking) $(LDFLAGS) -o $@ $^
+link = $(CC) $(CFLAGS) $(variant) -fPIE -pie $(linking) $(LDFLAGS) -o $@ $^
 
 $(B)/tee-agent: $(B)/obj/agent/main.o $(B)/agent.a $(B)/libtee.a
 	$(call say,link,$@)
@@ -210,7 +221,7 @@ $(B)/tee-install: $(B)/obj/installer/main.o $(B)/installer.a $(B)/libtee.a
 
 $(B)/tee-guest: $(call objects,$(B)/static,guest/main.c $(guest) lib/frame.c)
 	$(call say,link,$@)
-	$(Q)$(CC) $(CFLAGS) -static-pie $(linking) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(CFLAGS) -fPIE -static-pie $(linking) $(LDFLAGS) -o $@ $^
 
 # Goes into an image, beside the guest.
 $(B)/keep-memory.so: guest/adapters/keep-memory.c Makefile | deps

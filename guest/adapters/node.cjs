@@ -35,13 +35,17 @@ function prepareClock() {
   const current = () => now.call(performance) - offset;
   const methods = {
     now: () => current(),
-    mark: (name, options) => mark.call(performance, name, { startTime: current(), ...options }),
-    measure(name, start, end) { // without an end, it is now
-      if (end === undefined) {
-        if (start === null || typeof start !== "object") end = current();
-        else if (start.end === undefined && start.duration === undefined) start = { ...start, end: current() };
+    mark(...given) {
+      if (given.length > 0) given[1] = { startTime: current(), ...given[1] };
+      return mark.apply(performance, given);
+    },
+    measure(...given) { // without an end, it is now
+      const [, start, end] = given;
+      if (given.length > 0 && end === undefined) {
+        if (start === null || typeof start !== "object") given[2] = current();
+        else if (start.end === undefined && start.duration === undefined) given[1] = { ...start, end: current() };
       }
-      return measure.call(performance, name, start, end);
+      return measure.apply(performance, given);
     },
     toJSON: () => ({ ...toJSON.call(performance), timeOrigin: origin + offset }),
   };
