@@ -41,6 +41,7 @@ struct Gate {
 
         GateState state;
         Objection objection; /* of a shut one */
+        bool doubted;        /* what is wrong may have been mended just now: who asks waits for the next check */
 
         /* of the check under way */
         bool checking;
@@ -122,7 +123,7 @@ static uint64_t take_events_pause(Gate *gate) {
 
 /* A check has come to its end. */
 static void finish(Gate *gate) {
-        gate->checking = false;
+        gate->checking = gate->doubted = false;
         gate->call = docker_call_free(gate->call);
         gate->probe = sandbox_free(gate->probe);
         gate->sweeping = false;
@@ -409,9 +410,10 @@ static void on_event(const cJSON *event, void *userdata) {
         const char *type = json_get_string(event, "Type");
         Gate *gate = userdata;
 
-        if (type && strcmp(type, "image") == 0 && gate->state == GATE_OPEN && !gate->checking)
+        if (type && strcmp(type, "image") == 0 && gate->state == GATE_OPEN && !gate->checking) {
+                gate->doubted = true;
                 check_in(gate, IMAGES_SETTLE_USEC);
-        else if (type && (strcmp(type, "daemon") == 0 || strcmp(type, "image") == 0))
+        } else if (type && (strcmp(type, "daemon") == 0 || strcmp(type, "image") == 0))
                 gate_check(gate);
 }
 
@@ -533,6 +535,7 @@ Gate *gate_free(Gate *gate) {
 }
 
 void gate_check(Gate *gate) {
+        gate->doubted = true;
         if (gate->checking)
                 gate->again = true;
         else
@@ -591,7 +594,7 @@ const char *gate_admit(Gate *gate, const char *runtime, Refusal *ret_refusal) {
                 log_line(LOG_NOTICE, "The OCI runtime's binary %s has changed; it is checked again", gate->binary_path);
                 gate_distrust(gate);
         }
-        if (gate->state == GATE_CHECKING)
+        if (gate->state == GATE_CHECKING || (gate->state == GATE_SHUT && gate->doubted))
                 return NULL;
         if (gate->state == GATE_SHUT) {
                 refuse(&gate->objection, NULL, ret_refusal);
@@ -603,7 +606,7 @@ const char *gate_admit(Gate *gate, const char *runtime, Refusal *ret_refusal) {
                 return NULL;
         }
         index = config_runtime_index(gate->config, configured);
-        if (!images_id(gate->images, index))
+        if (!images_id(gate->images, index) && !gate->doubted)
                 refuse(images_objection(gate->images, index), "runtime", ret_refusal);
         return images_id(gate->images, index);
 }

@@ -48,7 +48,7 @@ GateVerdict gate_verdict(const Gate *gate);
 
 /* May an execution of this runtime have a sandbox now? Looks whether the OCI runtime's binary is still the one that was
  * checked. Returns the image's id (belongs to the gate), or NULL with *ret_refusal written, or NULL with an empty
- * refusal while the gate is checking. */
+ * refusal while the gate is checking, or something has just happened that may have mended what it would refuse for. */
 const char *gate_admit(Gate *gate, const char *runtime, Refusal *ret_refusal);
 
 /* For status: facts of the last check, NULL where unknown. */

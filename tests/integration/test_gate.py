@@ -343,7 +343,7 @@ class Images(ShutGate, AgentTestCase):
     def test_missing_image_is_refused_until_it_is_there(self):
         self.assert_unavailable("late", "image_missing", "tee-test-late:latest")
         docker().tag(IMAGE_SH, "tee-test-late")
-        wait_for("the runtime", lambda: self.agent.get("/v1/status").json["runtimes"]["late"]["available"], 20)
+        docker().oci_runtimes()  # by then Docker has told the agent as well
         self.assertEqual(self.agent.run("late", "echo here")["stdout"], "here\n")
 
     def test_image_with_another_guest(self):
@@ -370,6 +370,8 @@ class NoImageAtAll(ShutGate, unittest.TestCase):
         agent.start()
         self.assert_shut(agent, "image_missing", in_reason="tee-test-only:latest", in_remedy="tee-install")
         docker().tag(IMAGE_SH, "tee-test-only")
+        docker().oci_runtimes()  # by then Docker has told the agent as well
+        self.assertEqual(agent.run("sh", "echo at once")["stdout"], "at once\n")
         self.assert_opens(agent)
 
 
