@@ -45,6 +45,7 @@ NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "--",
 BOOT = ["bash", "-euc", """
 mount -t tmpfs -o mode=0755 tmpfs /run
 mkdir -p /run/systemd/nspawn /run/tree /run/upper /run/work /run/root
+mkdir -m 0710 /run/docker
 mount --bind "$0" /run/tree
 mount -t overlay -o lowerdir=/run/tree,upperdir=/run/upper,workdir=/run/work overlay /run/root
 tar -x -C /run/root
@@ -52,7 +53,7 @@ status=133
 while ((status == 133)); do
 status=0
 systemd-nspawn --quiet --boot --directory=/run/root --machine=host --register=no --keep-unit --notify-ready=yes \\
-        --private-network --resolv-conf=off --timezone=off --link-journal=no --tmpfs=/var/lib/docker:mode=0710 \\
+        --private-network --resolv-conf=off --timezone=off --link-journal=no --bind=/run/docker:/var/lib/docker \\
         --capability=all --drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME --system-call-filter='@keyring bpf' \\
         --console=pipe "$@" </dev/null || status=$?
 done
