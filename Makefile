@@ -13,7 +13,10 @@ libdir := $(PREFIX)/lib
 unitdir := $(libdir)/systemd/system
 docdir := $(PREFIX)/share/doc/tee-agent
 mandir := $(PREFIX)/share/man
+completiondir := $(PREFIX)/share/bash-completion/completions
 units := tee-agent.service tee-agent.socket
+manuals := $(foreach section,1 5 8,$(patsubst docs/man/%,man$(section)/%,$(wildcard docs/man/*.$(section))))
+completions := $(notdir $(wildcard packaging/completions/*))
 FUZZ_SECONDS ?= 15
 SUITES ?= bookworm trixie
 DEPS ?= tests/dev/deps
@@ -136,7 +139,11 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	install -D -m 0644 units/tee-agent.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/tee-agent.conf
 	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.svg)
 	install -D -m 0644 -t $(DESTDIR)$(docdir)/examples examples/hello.ts
-	install -D -m 0644 -t $(DESTDIR)$(mandir)/man8 docs/man/tee-install.8
+	install -D -m 0644 -t $(DESTDIR)$(libdir)/systemd/catalog units/tee-agent.catalog
+	install -D -m 0644 -t $(DESTDIR)$(completiondir) $(addprefix packaging/completions/,$(completions))
+	for manual in $(manuals); do \
+		install -D -m 0644 docs/man/$${manual#*/} $(DESTDIR)$(mandir)/$$manual || exit; \
+	done
 	install -d $(DESTDIR)$(SYSCONFDIR)/tee
 	test -e $(DESTDIR)$(SYSCONFDIR)/tee/tee.conf || install -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/tee conf/tee.conf
 
@@ -146,7 +153,9 @@ uninstall: ## the reverse of install; leaves tee.conf
 	rm -rf $(DESTDIR)$(libdir)/tee/adapters
 	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(units))
 	rm -rf $(DESTDIR)$(docdir)
-	rm -f $(DESTDIR)$(mandir)/man8/tee-install.8
+	rm -f $(DESTDIR)$(libdir)/systemd/catalog/tee-agent.catalog
+	rm -f $(addprefix $(DESTDIR)$(completiondir)/,$(completions))
+	rm -f $(addprefix $(DESTDIR)$(mandir)/,$(manuals))
 	-rmdir $(DESTDIR)$(libdir)/tee
 
 clean: ## end what runs, and delete all that was made (not what was fetched: build/cache)
