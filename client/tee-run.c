@@ -301,7 +301,10 @@ static void report_unreachable(const Run *run, const TransferResult *result) {
                         "tee-run: is it there (systemctl status tee-agent.socket), and are you in the group tee?\n",
                         run->arguments->socket, result->message);
         else
-                (void) fprintf(stderr, "tee-run: the connection to tee-agent broke: %s\n", result->message);
+                (void) fprintf(stderr,
+                               "tee-run: the connection to tee-agent broke: %s\n"
+                               "tee-run: what has happened to it is told by systemctl status tee-agent\n",
+                               result->message);
 }
 
 static void handle_json_result(Run *run, const TransferResult *result) {

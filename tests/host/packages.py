@@ -40,7 +40,8 @@ def other_version(suite, version, config=None):
     if config:
         path = folder / "etc" / "tee" / "tee.conf"
         path.write_text(config(path.read_text(encoding="utf-8")), encoding="utf-8")
-    made = MADE / f"tee-agent_{version}_{suite}.deb"
+    made = folder.with_name(f"{suite}-made") / package(suite).name.replace("_0.1.0_", f"_{version}_")
+    made.parent.mkdir(exist_ok=True)
     call(["dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", folder, made])
     return made
 
