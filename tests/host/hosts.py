@@ -140,7 +140,8 @@ class Host:
         self.log = LOGS / f"{self.number}-{name}.log"
         self.leader = None
         self._process = None
-        self._ready = None
+        self._notifications = None
+        self._came_up = threading.Event()
         self._cgroups = []
         self._running = []
         self._attached = []
@@ -154,8 +155,9 @@ class Host:
         LOGS.mkdir(parents=True, exist_ok=True)
         self._make_cgroups()
         address = f"{CGROUPS}{os.getpid()}-{self.number}"
-        self._ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._ready.bind(f"\0{address}")
+        self._notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._notifications.bind(f"\0{address}")
+        threading.Thread(target=self._read_notifications, args=(self._notifications,), daemon=True).start()
         command = [*JOIN, *self._cgroup_files(), "--", *NAMESPACES, *BOOT, str(self.tree), *self._boot_arguments()]
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(command, env={**os.environ, "NOTIFY_SOCKET": f"@{address}"},
@@ -170,6 +172,7 @@ class Host:
         self._detach()
         if not hard:
             self._kill_running()
+        self._came_up.clear()
         self.run(["systemctl", "reboot", *(["--force", "--force"] if hard else [])])
         return self._wait_booted(degraded, seconds)
 
@@ -212,8 +215,8 @@ class Host:
         self._detach()
         if self._process:
             self._end_processes()
-        if self._ready:
-            self._ready.close()
+        if self._notifications:
+            self._notifications.sendto(b"", self._notifications.getsockname())  # the last one
         for command in self._running:
             command.end()
         self.leader = None
@@ -246,12 +249,15 @@ class Host:
             arguments += ["systemd.unified_cgroup_hierarchy=no", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
         return arguments
 
+    def _read_notifications(self, notifications):
+        """All of them, in a thread: a systemd tells of each reload, too, and stands still while nobody listens."""
+        with notifications:
+            while message := notifications.recv(4096):
+                if b"READY=1" in message.split(b"\n"):
+                    self._came_up.set()
+
     def _wait_ready(self, deadline):
-        self._ready.settimeout(0.2)
-        while True:
-            with contextlib.suppress(TimeoutError):
-                if b"READY=1" in self._ready.recv(4096).split(b"\n"):
-                    return
+        while not self._came_up.wait(0.2):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the host did not come up:\n{self.log.read_text(errors='replace')}")
 

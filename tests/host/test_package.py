@@ -236,6 +236,15 @@ class Scenes:
         self.assertIn(guides("banner"), said)
         self.assertEqual(said.count(guides("warning")), 1)
 
+    def test_the_autopkgtest_passes(self):
+        self.prepare()
+        self.apt("install", "tee-agent")
+        self.host.write_file("/usr/local/bin/busybox", pathlib.Path("/bin/busybox").read_bytes(), 0o755)
+        script = ROOT / "packaging" / "debian" / "tests" / "administrator"
+        done = self.host.run("bash -s", input=script.read_text(encoding="utf-8"))
+        self.assertEqual((done.status, done.stderr), (0, ""), done)
+        self.assertEqual(done.stdout.count("- "), 7, done)
+
     def test_the_unit_is_as_closed_as_it_can_be(self):
         self.prepare()
         self.apt("install", "--no-install-recommends", "tee-agent")
