@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int context_init(Context *context, const char *config_path, const char *agent_socket, uint64_t deadline_ms) {
         *context = (Context){
@@ -51,14 +53,25 @@ static int may_connect(const char *path) {
         return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
-static bool connects(const char *path, Verdict broken, const char *group, const char *remedy, Finding *finding) {
-        CLEANUP_FREE char *membership = text_format("run it as root, or as a member of the group %s", group);
+/* Whose members may connect, which the socket itself tells best. */
+static char *remedy_of_access(const char *path) {
+        struct stat st;
+        const struct group *group = stat(path, &st) == 0 && st.st_gid != 0 ? getgrgid(st.st_gid) : NULL;
+
+        return group ? text_format("run it as root, or as a member of the group %s", group->gr_name)
+                     : strdup("run it as root");
+}
+
+static bool connects(const char *path, Verdict broken, const char *remedy, Finding *finding) {
+        CLEANUP_FREE char *access_remedy = NULL;
         int r = may_connect(path);
 
-        if (r == -EACCES || r == -EPERM)
-                finding_skip(finding, membership, "this user may not connect to %s", path);
-        else if (r < 0)
+        if (r == -EACCES || r == -EPERM) {
+                access_remedy = remedy_of_access(path);
+                finding_skip(finding, access_remedy, "this user may not connect to %s", path);
+        } else if (r < 0) {
                 finding_add(finding, broken, remedy, "%s: %s", path, strerror(-r));
+        }
         return r >= 0;
 }
 
@@ -69,7 +82,7 @@ const cJSON *context_info(Context *context, Verdict broken, Finding *finding) {
 
         if (!config || context->info)
                 return context->info;
-        if (!connects(config->docker_socket, broken, "docker", remedy, finding))
+        if (!connects(config->docker_socket, broken, remedy, finding))
                 return NULL;
         r = engine_init(&context->engine, &context->loop, &context->trouble, config->docker_socket, context->call_ms);
         if (r >= 0)
@@ -84,7 +97,7 @@ const cJSON *context_status(Context *context, Verdict broken, Finding *finding) 
         static const char remedy[] = "systemctl status tee-agent.socket tee-agent";
         int r;
 
-        if (context->status || !connects(context->agent_socket, broken, "tee", remedy, finding))
+        if (context->status || !connects(context->agent_socket, broken, remedy, finding))
                 return context->status;
         r = agent_status_get(&context->loop, context->agent_socket, context->call_ms, &context->trouble,
                              &context->status);

@@ -15,7 +15,7 @@
 
 /* getgrgid(3) asks whatever the host has its groups from; it may hang, which is what a check's deadline is for. */
 static const char *group_name(gid_t gid) {
-        const struct group *group = getgrgid(gid); /* NOLINT(concurrency-mt-unsafe): there is one thread */
+        const struct group *group = getgrgid(gid);
 
         return group ? group->gr_name : NULL;
 }
@@ -30,9 +30,9 @@ static void judge_mode(const char *path, const struct stat *st, Finding *finding
         else if (mode != 0660)
                 finding_warn(finding, REMEDY_MODE, "%s has the mode %04o instead of 0660", path, mode);
         if (st->st_gid == 0)
-                finding_warn(finding, REMEDY_MODE, "%s belongs to the group root: nobody else may run programs", path);
+                finding_warn(finding, REMEDY_MODE, "its group is root: nobody else may run programs");
         else if (!group)
-                finding_warn(finding, REMEDY_MODE, "%s belongs to the group %u, which has no name", path, st->st_gid);
+                finding_warn(finding, REMEDY_MODE, "its group is %u, which has no name", st->st_gid);
         else
                 finding_pass(finding, "%s, mode %04o, group %s", path, mode, group);
 }

@@ -5,7 +5,6 @@
 
 #include "document.h"
 #include "health-options.h"
-#include "log.h"
 #include "table.h"
 
 #include <errno.h>
@@ -82,7 +81,6 @@ int main(int argc, char *argv[]) {
                 return HEALTH_UNKNOWN;
         if (options.done)
                 return HEALTH_OK;
-        log_open_journal("tee-health");
         size = checks_select(options.only, options.only_size, places);
         table_init(&table, stdout, places, size);
         if (options.list)
