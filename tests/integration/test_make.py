@@ -112,7 +112,8 @@ class Make(unittest.TestCase):
             where = (f"DESTDIR={folder}", "PREFIX=/usr")
             self.succeed("install", *where)
             for name in ("usr/sbin/tee-agent", "usr/sbin/tee-install", "usr/bin/tee-run", "usr/bin/tee-bench",
-                         "usr/lib/tee/tee-guest", "usr/lib/systemd/system/tee-agent.socket", "etc/tee/tee.conf"):
+                         "usr/bin/tee-health", "usr/share/man/man1/tee-health.1",
+                         "usr/share/bash-completion/completions/tee-health", "usr/lib/tee/tee-guest", "usr/lib/systemd/system/tee-agent.socket", "etc/tee/tee.conf"):
                 self.assertTrue((root / name).exists(), name)
             unit = (root / "usr/lib/systemd/system/tee-agent.service").read_text(encoding="utf-8")
             self.assertIn("ExecStart=/usr/sbin/tee-agent --config /etc/tee/tee.conf", unit)
