@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#define DEADLINE_MS 300U
+#define DEADLINE_MS UINT64_C(300)
 
 static void look_well(Context *context, Finding *finding) {
         finding_pass(finding, "config %s, agent %s", context->config_path, context->agent_socket);
