@@ -110,7 +110,7 @@ asan: ## every test, on a build with ASan and UBSan
 bench: all ## measure what docs/PERFORMANCE.md promises; table here, JSON and chart in build/bench (20 minutes)
 	@BUILD=$(B) tests/bench/run
 
-lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
+lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 	@tests/dev/lint $(language) $(includes_of_tests) $(package_cflags)
 
 install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.conf that is there

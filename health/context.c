@@ -16,7 +16,7 @@ int context_init(Context *context, const char *config_path, const char *agent_so
         *context = (Context){
                 .config_path = config_path,
                 .agent_socket = agent_socket,
-                .call_ms = deadline_ms - deadline_ms / 5,
+                .until_usec = now_usec() + (deadline_ms - deadline_ms / 5) * USEC_PER_MSEC,
         };
         return loop_init(&context->loop);
 }
@@ -28,6 +28,12 @@ void context_deinit(Context *context) {
         config_free(context->config);
         trouble_deinit(&context->trouble);
         loop_deinit(&context->loop);
+}
+
+uint64_t context_left_ms(const Context *context) {
+        uint64_t now = now_usec();
+
+        return context->until_usec >= now + USEC_PER_MSEC ? (context->until_usec - now) / USEC_PER_MSEC : 1;
 }
 
 const Config *context_config(Context *context, Finding *finding) {
@@ -84,7 +90,9 @@ const cJSON *context_info(Context *context, Verdict broken, Finding *finding) {
                 return context->info;
         if (!connects(config->docker_socket, broken, remedy, finding))
                 return NULL;
-        r = engine_init(&context->engine, &context->loop, &context->trouble, config->docker_socket, context->call_ms);
+        r = context->engine.docker ? 0
+                                   : engine_init(&context->engine, &context->loop, &context->trouble,
+                                                 config->docker_socket, context_left_ms(context));
         if (r >= 0)
                 r = engine_info(&context->engine, &context->info);
         if (r < 0)
@@ -99,7 +107,7 @@ const cJSON *context_status(Context *context, Verdict broken, Finding *finding) 
 
         if (context->status || !connects(context->agent_socket, broken, remedy, finding))
                 return context->status;
-        r = agent_status_get(&context->loop, context->agent_socket, context->call_ms, &context->trouble,
+        r = agent_status_get(&context->loop, context->agent_socket, context_left_ms(context), &context->trouble,
                              &context->status);
         if (r < 0)
                 finding_add(finding, broken, remedy, "the agent does not answer: %s",

@@ -9,7 +9,7 @@
 typedef struct Context {
         const char *config_path;
         const char *agent_socket;
-        uint64_t call_ms; /* longest wait for one answer, or for a program to end */
+        uint64_t until_usec; /* when the last wait of the check has to be over */
         Loop loop;
         Trouble trouble;
         Engine engine;
@@ -17,10 +17,13 @@ typedef struct Context {
         cJSON *info, *status;
 } Context;
 
-/* The strings must outlive it. A check that may take deadline_ms waits for one answer somewhat less, so that it can say
- * itself what has hung. */
+/* The strings must outlive it. A check that may take deadline_ms waits for answers somewhat less in all, so that it can
+ * say itself what has hung. */
 int context_init(Context *context, const char *config_path, const char *agent_socket, uint64_t deadline_ms);
 void context_deinit(Context *context);
+
+/* How long the check may still wait, for one answer or for a program to end; at least 1. */
+uint64_t context_left_ms(const Context *context);
 
 /* All that follows belongs to the context. NULL: the finding tells why. */
 

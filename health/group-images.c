@@ -6,16 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *guest_version(const cJSON *image) {
-        return json_get_string(json_get_object(json_get_object(image, "Config"), "Labels"), TEE_IMAGE_LABEL_GUEST);
-}
-
 /* Returns false when Docker could not tell: it would hardly tell more of the next one. */
 static bool look_at_image(Context *context, const ConfigRuntime *runtime, Finding *finding) {
         CLEANUP_FREE char *remedy = text_format("tee-install --with-runtime %s", runtime->name);
         CLEANUP_JSON cJSON *image = NULL;
         int r = engine_image(&context->engine, runtime->image, &image);
-        const char *guest = guest_version(image);
+        const char *guest = docker_image_label(image, TEE_IMAGE_LABEL_GUEST);
 
         if (r < 0)
                 finding_skip(finding, "journalctl -n 20 -u docker", "Docker does not tell of the image %s",

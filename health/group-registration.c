@@ -50,9 +50,8 @@ static void look_at_path(Context *context, const char *name, const char *path, F
                              context->trouble.message ? context->trouble.message : path);
         else if (r < 0)
                 finding_fail(finding, REMEDY_INSTALL " --force",
-                             "the OCI runtime %s is registered with a program that is "
-                             "not there: %s",
-                             name, context->trouble.message ? context->trouble.message : path);
+                             "the OCI runtime %s is registered with a program that is not there: %s", name,
+                             context->trouble.message ? context->trouble.message : path);
         else
                 finding_pass(finding, "%s is %s", name, found);
 }
@@ -73,7 +72,8 @@ static void look_at_file(Context *context, Finding *finding) {
         if (path[0])
                 look_at_path(context, config->oci_runtime, path, finding);
         else
-                finding_pass(finding, "%s is a shim of containerd's", config->oci_runtime);
+                finding_skip(finding, NULL, "%s is a shim of containerd's (%s), whose arguments are not in %s",
+                             config->oci_runtime, json_get_string(runtime, "runtimeType"), config->docker_daemon_json);
         runtime_arguments_judge(runtime, finding);
 }
 
@@ -85,8 +85,7 @@ static void compare(const Config *config, const cJSON *runtime, const cJSON *in_
 
         if (!file_path)
                 finding_fail(finding, REMEDY_INSTALL,
-                             "the running Docker has the OCI runtime %s, and %s has lost it: "
-                             "Docker's next restart would, too",
+                             "the running Docker has the OCI runtime %s, and %s does not: its next restart loses it",
                              name, config->docker_daemon_json);
         else if (strcmp(path, file_path) != 0)
                 finding_fail(finding, "see which of the two is right, then: " REMEDY_RELOAD,

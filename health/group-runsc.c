@@ -97,7 +97,7 @@ static void look_at_program(Context *context, const char *path, const char *witn
                 return;
         }
         if (r >= 0)
-                r = runsc_version(&context->loop, path, context->call_ms * USEC_PER_MSEC, trouble, &version);
+                r = runsc_version(&context->loop, path, context_left_ms(context) * USEC_PER_MSEC, trouble, &version);
         if (r >= 0)
                 r = runsc_check_parts(path, version, trouble);
         if (r < 0)

@@ -3,6 +3,7 @@
 #include "host-facts.h"
 #include "file.h"
 #include "os-release.h"
+#include "text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -35,6 +36,7 @@ int host_facts_read(HostFacts *ret_host) {
                 .kernel = strdup(names.release),
                 .machine = strdup(names.machine),
         };
+        text_clean(ret_host->system);
         if (ret_host->name && ret_host->system && ret_host->kernel && ret_host->machine)
                 return 0;
         host_facts_deinit(ret_host);

@@ -42,10 +42,9 @@ static Tally inspect(const Inspection *inspection, Inspected *inspected, size_t 
         return tally;
 }
 
-static HealthStatus run(const HealthOptions *options, const CheckPlace *places, size_t size) {
+static HealthStatus run(const HealthOptions *options, const Table *table, const CheckPlace *places, size_t size) {
         static Inspected inspected[CHECKS_MAX];
         CLEANUP(host_facts_deinit) HostFacts host = {0};
-        Table table;
         Tally tally;
         int r = host_facts_read(&host);
 
@@ -57,14 +56,13 @@ static HealthStatus run(const HealthOptions *options, const CheckPlace *places, 
         }
         for (size_t i = 0; i < size; i++)
                 inspected[i].place = places[i];
-        table_init(&table, stdout, places, size);
         if (!options->json)
-                table_head(&table, &host);
-        tally = inspect(&options->inspection, inspected, size, options->json ? NULL : &table);
+                table_head(table, &host);
+        tally = inspect(&options->inspection, inspected, size, options->json ? NULL : table);
         if (options->json)
                 r = print_json(&host, inspected, size, &tally);
         else
-                table_foot(&table, &tally);
+                table_foot(table, &tally);
         for (size_t i = 0; i < size; i++)
                 finding_deinit(&inspected[i].finding);
         return r < 0 ? HEALTH_UNKNOWN : tally_status(&tally);
@@ -86,7 +84,7 @@ int main(int argc, char *argv[]) {
         if (options.list)
                 table_list(&table, places, size);
         else
-                status = run(&options, places, size);
+                status = run(&options, &table, places, size);
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return (int) status;
         (void) fputs("tee-health: the report could not be written to stdout\n", stderr);

@@ -439,7 +439,7 @@ class TeeHealth(Checker, AgentTestCase):
         config = self.daemon_json(None)
         self.see("registration.daemon_json", "fail", "no OCI runtime 'runsc'", "tee-install --with-gvisor",
                  config=config)
-        self.see("registration.running", "fail", "has lost it", "tee-install --with-gvisor", config=config)
+        self.see("registration.running", "fail", "next restart loses it", "tee-install --with-gvisor", config=config)
 
     def test_file_that_is_not_there(self):
         config = self.config({"docker": {"daemon_json": "/nonexistent/daemon.json"}})
@@ -468,6 +468,10 @@ class TeeHealth(Checker, AgentTestCase):
     def test_registered_program_that_is_not_there(self):
         config = self.daemon_json({"path": "/nonexistent/runsc"})
         self.see("registration.daemon_json", "fail", "/nonexistent/runsc", "tee-install", config=config)
+
+    def test_shim_whose_arguments_are_elsewhere_is_skipped(self):
+        config = self.daemon_json({"runtimeType": "io.containerd.runsc.v1"})
+        self.see("registration.daemon_json", "skip", "io.containerd.runsc.v1", config=config)
 
     def test_dangerous_arguments(self):
         for argument, verdict in (("--network=host", "fail"), ("--TESTONLY-unsafe-nonroot", "fail"),
