@@ -4,38 +4,12 @@ remedies, typed one after the other, make that host well, and what each user get
 
 import json
 
-from places import ROOT, wait_for
+from places import wait_for
 from test_install import InstallTestCase
-
-CONFIG = """
-runtimes = {
-    sh = { image = "tee-runtime-sh:latest"; entry = "main.sh"; command = [ "/bin/busybox", "sh" ]; };
-};
-"""
-
-SUBSTITUTES = {"@SBINDIR@": "/usr/local/sbin", "@SYSCONFDIR@": "/etc"}
-FILES = {"tee-agent.service": "/etc/systemd/system/tee-agent.service",
-         "tee-agent.socket": "/etc/systemd/system/tee-agent.socket",
-         "tee-agent.sysusers": "/etc/sysusers.d/tee-agent.conf",
-         "tee-agent.tmpfiles": "/etc/tmpfiles.d/tee-agent.conf"}
 
 
 class HealthTests:
     """Of both suites."""
-
-    def prepare_agent(self):
-        """All that `make install` puts on a host, which has Docker and no gVisor yet."""
-        self.prepare()
-        for program in ("tee-agent", "tee-health"):
-            self.host.install(program)
-        for name, path in FILES.items():
-            text = (ROOT / "units" / name).read_text(encoding="utf-8")
-            for word, value in SUBSTITUTES.items():
-                text = text.replace(word, value)
-            self.host.write_file(path, text)
-        self.host.write_file("/etc/tee/tee.conf", CONFIG)
-        self.host.write_file("/bin/busybox", open("/bin/busybox", "rb").read(), 0o755)
-        self.host.succeed("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload")
 
     def report(self, status, *command):
         done = self.host.run([*command, "tee-health", "--json"])
@@ -46,7 +20,8 @@ class HealthTests:
         return {name: check["verdict"] for name, check in self.report(status, *command).items()}
 
     def test_its_remedies_make_a_host_well(self):
-        self.prepare_agent()
+        self.prepare()
+        self.place_agent()
         before = self.report(2)
         self.assertEqual({name for name, check in before.items() if check["verdict"] == "pass"},
                          {"config.valid", "host.linux_and_architecture", "host.cgroups", "docker.reachable"})
