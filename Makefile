@@ -53,9 +53,10 @@ lib := $(wildcard lib/*.c)
 agent := $(filter-out agent/main.c,$(wildcard agent/*.c))
 client := $(filter-out client/tee-%.c,$(wildcard client/*.c))
 guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
+health := $(filter-out health/main.c,$(wildcard health/*.c))
 installer := $(filter-out installer/main.c,$(wildcard installer/*.c))
 unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
-programs := $(addprefix $(B)/,tee-agent tee-install tee-run tee-bench tee-guest keep-memory.so)
+programs := $(addprefix $(B)/,tee-agent tee-install tee-health tee-run tee-bench tee-guest keep-memory.so)
 unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 objects = $(patsubst %.c,$(1)/obj/%.o,$(2))
@@ -114,7 +115,7 @@ asan: ## every test, on a build with ASan and UBSan
 bench: all ## measure what docs/PERFORMANCE.md promises; table here, JSON and chart in build/bench (20 minutes)
 	@BUILD=$(B) tests/bench/run
 
-lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck
+lint: deps ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 	@tests/dev/lint $(language) $(includes_of_tests) $(package_cflags)
 
 deb: deps ## the Debian package for each of SUITES (bookworm trixie), in build/deb; as root
@@ -125,7 +126,7 @@ apt-repo: deb ## a signed apt repository with these packages, in build/apt; KEY 
 		$(foreach suite,$(SUITES),$(suite)=$$(echo build/deb/$(suite)/tee-agent_*.deb))
 
 install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.conf that is there
-	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run $(B)/tee-bench
+	install -D -m 0755 -t $(DESTDIR)$(bindir) $(B)/tee-run $(B)/tee-health $(B)/tee-bench
 	install -D -m 0755 -t $(DESTDIR)$(sbindir) $(B)/tee-agent $(B)/tee-install
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/tee $(B)/tee-guest $(B)/keep-memory.so
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/tee/adapters guest/adapters/deno.ts guest/adapters/node.cjs
@@ -148,7 +149,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	test -e $(DESTDIR)$(SYSCONFDIR)/tee/tee.conf || install -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/tee conf/tee.conf
 
 uninstall: ## the reverse of install; leaves tee.conf
-	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run tee-bench) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,tee-run tee-health tee-bench) $(addprefix $(DESTDIR)$(sbindir)/,tee-agent tee-install)
 	rm -f $(addprefix $(DESTDIR)$(libdir)/,tee/tee-guest tee/keep-memory.so sysusers.d/tee-agent.conf tmpfiles.d/tee-agent.conf)
 	rm -rf $(DESTDIR)$(libdir)/tee/adapters
 	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(units))
@@ -192,11 +193,12 @@ build/fuzz/obj/%.o: %.c Makefile | deps
 includes_of_agent := -Iagent
 includes_of_client := -Iclient
 includes_of_guest := -Iguest
+includes_of_health := -Ihealth
 includes_of_installer := -Iinstaller
-includes_of_tests := -Iagent -Iclient -Iguest -Iinstaller -Itests/unit
+includes_of_tests := -Iagent -Iclient -Iguest -Ihealth -Iinstaller -Itests/unit
 
 # The archives of everything but the main functions
-archives = $(addprefix $(1)/,agent.a client.a guest.a installer.a libtee.a)
+archives = $(addprefix $(1)/,agent.a client.a guest.a health.a installer.a libtee.a)
 
 # The folders are among what they are made of, so that a source that has gone is in none of them any more.
 define archive_rules
@@ -204,6 +206,7 @@ $(1)/unit.a: $(call objects,$(1),$(unit)) tests/unit
 $(1)/agent.a: $(call objects,$(1),$(agent)) agent
 $(1)/client.a: $(call objects,$(1),$(client)) client
 $(1)/guest.a: $(call objects,$(1),$(guest)) guest
+$(1)/health.a: $(call objects,$(1),$(health)) health
 $(1)/installer.a: $(call objects,$(1),$(installer)) installer
 $(1)/libtee.a: $(call objects,$(1),$(lib)) lib
 $(1)/unit.a $(call archives,$(1)):
@@ -221,6 +224,10 @@ $(B)/tee-agent: $(B)/obj/agent/main.o $(B)/agent.a $(B)/libtee.a
 	$(Q)$(link) $(package_libs)
 
 $(B)/tee-run $(B)/tee-bench: $(B)/%: $(B)/obj/client/%.o $(B)/client.a $(B)/libtee.a
+	$(call say,link,$@)
+	$(Q)$(link) $(package_libs)
+
+$(B)/tee-health: $(B)/obj/health/main.o $(B)/health.a $(B)/libtee.a
 	$(call say,link,$@)
 	$(Q)$(link) $(package_libs)
 

@@ -66,9 +66,8 @@ Images *images_free(Images *images) {
 }
 
 static void judge(Image *image, const ConfigRuntime *runtime, const DockerReply *reply) {
-        const cJSON *labels = json_get_object(json_get_object(reply->json, "Config"), "Labels");
         const char *id = json_get_string(reply->json, "Id");
-        const char *guest = json_get_string(labels, TEE_IMAGE_LABEL_GUEST);
+        const char *guest = docker_image_label(reply->json, TEE_IMAGE_LABEL_GUEST);
         CLEANUP_FREE char *remedy = text_format("tee-install --with-runtime %s", runtime->name);
         CLEANUP_FREE char *reason = NULL;
 

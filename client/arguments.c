@@ -4,14 +4,13 @@
  * follows FILE is the program's; a "--" between them is allowed and dropped. */
 
 #include "arguments.h"
+#include "agent-status.h"
 #include "version.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-
-#define DEFAULT_SOCKET "/run/tee/agent.sock"
 
 static void print_help(void) {
         (void) fputs("Usage: tee-run [OPTION]... FILE|- [--] [ARGUMENT]...\n"
@@ -23,7 +22,7 @@ static void print_help(void) {
                      "  -e, --env NAME=VALUE   an environment variable of the program; may be repeated\n"
                      "  -i, --stdin FILE       what the program reads from its stdin; - is tee-run's own\n"
                      "  -j, --json             print the whole result as JSON when the program has ended\n"
-                     "  -s, --socket PATH      the agent's socket ($TEE_SOCKET, else " DEFAULT_SOCKET ")\n"
+                     "  -s, --socket PATH      the agent's socket ($TEE_SOCKET, else " AGENT_SOCKET ")\n"
                      "  -h, --help             show this help\n"
                      "  -V, --version          show the version\n"
                      "\n"
@@ -158,7 +157,7 @@ int arguments_parse(Arguments *ret, int argc, char *argv[]) {
         int option, r;
 
         *ret = (Arguments){
-                .socket = socket && socket[0] ? socket : DEFAULT_SOCKET,
+                .socket = socket && socket[0] ? socket : AGENT_SOCKET,
                 .runtime = "deno",
                 .env = calloc((size_t) argc, sizeof(*ret->env)),
         };

@@ -10,7 +10,6 @@
 
 typedef struct Download {
         Install *install;
-        const char *unix_socket; /* NULL for TCP */
         const char *label, *url;
         Buffer *content;
         bool done;
@@ -32,9 +31,7 @@ static void on_done(Transfer *transfer, const TransferResult *result, void *user
 
         (void) transfer;
         download->done = true;
-        if (result->error == -ECONNREFUSED && download->unix_socket)
-                download->error = result->error;
-        else if (result->error < 0)
+        if (result->error < 0)
                 download->error = trouble_set(trouble, result->error, NULL, "%s: %s", download->url, result->message);
         else if (result->status < 200 || result->status > 299)
                 download->error = trouble_set(trouble, -ENOENT, NULL, "%s: the server answers with status %u",
@@ -43,41 +40,28 @@ static void on_done(Transfer *transfer, const TransferResult *result, void *user
                 download->error = trouble_set(trouble, -ENOMEM, NULL, "%s: out of memory", download->url);
 }
 
-static int fetch(Download *download) {
-        Install *install = download->install;
+int download(Install *install, const char *label, const char *url, Buffer *content) {
+        Download download = {.install = install, .label = label, .url = url, .content = content};
         TransferRequest request = {
-                .unix_socket = download->unix_socket,
-                .follow = !download->unix_socket,
-                .progress = download->label ? on_progress : NULL,
+                .follow = true,
+                .progress = on_progress,
                 .method = "GET",
-                .url = download->url,
+                .url = url,
                 .timeout_ms = DOWNLOAD_MS,
-                .response_limit = download->content->limit,
+                .response_limit = content->limit,
         };
         Transport *transport = NULL;
         Transfer *transfer = NULL;
         int r = transport_new(install->loop.event, &transport);
 
         if (r >= 0)
-                r = transfer_start(transport, &request, on_done, NULL, download, &transfer);
+                r = transfer_start(transport, &request, on_done, NULL, &download, &transfer);
         if (r >= 0)
-                r = loop_await(&install->loop, &download->done, 2 * DOWNLOAD_MS * USEC_PER_MSEC);
+                r = loop_await(&install->loop, &download.done, 2 * DOWNLOAD_MS * USEC_PER_MSEC);
         transfer_free(transfer);
         transport_free(transport);
         screen_clear(&install->screen);
         if (r >= 0)
-                return download->error;
-        return r == -EINTR ? r : trouble_errno(&install->trouble, r, download->url);
-}
-
-int download(Install *install, const char *label, const char *url, Buffer *content) {
-        Download download = {.install = install, .label = label, .url = url, .content = content};
-
-        return fetch(&download);
-}
-
-int download_from_socket(Install *install, const char *path, const char *url, Buffer *content) {
-        Download download = {.install = install, .unix_socket = path, .url = url, .content = content};
-
-        return fetch(&download);
+                return download.error;
+        return r == -EINTR ? r : trouble_errno(&install->trouble, r, url);
 }

@@ -6,6 +6,3 @@
 /* Fetches a URL, with its progress shown under label; beyond content's limit it fails. Redirections are followed, from
  * https to https only. Returns 0 or a negative errno with trouble set. */
 int download(Install *install, const char *label, const char *url, Buffer *content);
-
-/* The same from a server on a unix socket. -ECONNREFUSED, without trouble, when nobody answers there. */
-int download_from_socket(Install *install, const char *path, const char *url, Buffer *content);

@@ -16,6 +16,7 @@
 #include <sysexits.h>
 
 #define NOTE_MAX ((size_t) 64 * 1024)
+#define DOCKER_CALL_MS UINT64_C(60000)
 #define EXIT_UNFIT 10
 #define EXIT_IMAGE 18
 
@@ -83,7 +84,9 @@ static int set_up(Install *install, const Options *options) {
         *install = (Install){.options = options, .note = BUFFER_INIT(NOTE_MAX)};
         screen_init(&install->screen, options->json);
         r = loop_init(&install->loop);
-        return r < 0 ? r : engine_init(&install->engine, &install->loop, &install->trouble, options->docker_socket);
+        if (r < 0)
+                return r;
+        return engine_init(&install->engine, &install->loop, &install->trouble, options->docker_socket, DOCKER_CALL_MS);
 }
 
 static void tear_down(Install *install) {

@@ -8,6 +8,7 @@
 #include "executable.h"
 #include "paths.h"
 #include "record.h"
+#include "runsc.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,64 +16,17 @@
 
 #define DOCKER_START_USEC (60 * USEC_PER_SEC)
 #define OFFLINE_PACKAGES_MAX 16U
-#define GVISOR_BIN_SINCE "20260701" /* from then on, runsc is one program of several */
 
 /* ---- the program ---- */
-
-/* What runsc says of itself: "release-20240807.0", "0.0~20221219.0"; malloc'ed. */
-static int ask_version(Install *install, const char *path, char **ret_version) {
-        static const char prefix[] = "runsc version ";
-        Executable program = {.name = path, .path = path};
-        CLEANUP_FREE char *line = NULL;
-        int r = executable_check(&program, NULL, &install->trouble);
-
-        if (r >= 0)
-                r = executable_version(&install->loop, &program, "--version", &install->trouble, &line);
-        if (r < 0)
-                return r;
-        if (strncmp(line, prefix, strlen(prefix)) != 0)
-                return trouble_set(&install->trouble, -ENOEXEC, NULL, "%s is no runsc: it says '%.200s'", path, line);
-        *ret_version = strdup(line + strlen(prefix));
-        return *ret_version ? 0 : -ENOMEM;
-}
-
-static bool needs_gvisor_bin(const char *version) {
-        for (const char *p = version; *p; p++)
-                if (strspn(p, "0123456789") >= 8)
-                        return strncmp(p, GVISOR_BIN_SINCE, 8) >= 0;
-        return false;
-}
-
-static int check_gvisor_bin(Install *install, const char *path, const char *version) {
-        const char *slash = strrchr(path, '/');
-        CLEANUP_FREE char *folder = text_format("%.*s/gvisor-bin", (int) (slash - path), path);
-        size_t files = 0;
-        DIR *entries;
-
-        if (!needs_gvisor_bin(version))
-                return 0;
-        if (!folder)
-                return -ENOMEM;
-        entries = opendir(folder);
-        for (const struct dirent *entry; entries && (entry = readdir(entries));)
-                files += entry->d_name[0] != '.';
-        if (entries)
-                (void) closedir(entries);
-        if (files == 0)
-                return trouble_set(&install->trouble, -ENOENT, "install all of the release: runsc and gvisor-bin/",
-                                   "runsc %s needs the folder %s beside it, which is missing or empty", version,
-                                   folder);
-        return 0;
-}
 
 /* Notes what is there. */
 static int check_runsc(Install *install) {
         CLEANUP_FREE char *version = NULL;
         const char *path = install_runsc_path(install);
-        int r = ask_version(install, path, &version);
+        int r = runsc_version(&install->loop, path, 0, &install->trouble, &version);
 
-        if (r >= 0 && version)
-                r = check_gvisor_bin(install, path, version);
+        if (r >= 0)
+                r = runsc_check_parts(path, version, &install->trouble);
         if (r >= 0 && install->options->source != SOURCE_NONE)
                 r = apt_verify(install, "runsc");
         if (r >= 0)

@@ -10,4 +10,3 @@
 #define PATH_RECORD_FOLDER "/var/lib/tee"
 #define PATH_RECORD PATH_RECORD_FOLDER "/install.json"
 #define PATH_LOCK "/run/tee-install.lock"
-#define PATH_AGENT_SOCKET "/run/tee/agent.sock"

@@ -3,10 +3,10 @@
 /* Is this a host that can be worked on? Everything that a later step would stumble over and that can be known before
  * anything is written is asked here. */
 
-#include "download.h"
+#include "agent-status.h"
 #include "file.h"
+#include "install.h"
 #include "os-release.h"
-#include "paths.h"
 #include "units.h"
 
 #include <errno.h>
@@ -17,8 +17,8 @@
 #include <systemd/sd-daemon.h>
 
 #define FREE_BYTES_MIN (UINT64_C(300) << 20) /* runsc with gvisor-bin, apt's copy of it, and its index */
+#define AGENT_MS UINT64_C(120000)
 #define OS_RELEASE_MAX ((size_t) 16 * 1024)
-#define AGENT_STATUS_MAX ((size_t) 256 * 1024)
 
 static int fault(Install *install, int error, const char *remedy, const char *message) {
         return trouble_set(&install->trouble, error, remedy, "%s", message);
@@ -113,22 +113,27 @@ static int look_at_docker(Install *install) {
 
 /* ---- the agent ---- */
 
+/* That it cannot be connected to is the caller's to explain. */
+static int ask_agent(Install *install, cJSON **ret_status) {
+        Trouble trouble = {0};
+        int r = agent_status_get(&install->loop, AGENT_SOCKET, AGENT_MS, &trouble, ret_status);
+
+        if (r < 0 && r != -EINTR && r != -ECONNREFUSED)
+                r = trouble_set(&install->trouble, r, NULL, "%s", trouble.message ? trouble.message : strerror(-r));
+        trouble_deinit(&trouble);
+        return r;
+}
+
 /* What is taken away at --uninstall is what it stands on. An agent that is not there runs nothing. */
 static int look_at_agent(Install *install) {
-        Buffer text = BUFFER_INIT(AGENT_STATUS_MAX);
-        CLEANUP_JSON cJSON *status = NULL;
-        JsonError error;
-        int64_t running;
-        int r = 0;
-
         CLEANUP_FREE char *state = unit_state("tee-agent.service");
+        CLEANUP_JSON cJSON *status = NULL;
+        int64_t running;
+        int r;
 
         if (!install->options->uninstall || !state || strcmp(state, "inactive") == 0 || strcmp(state, "failed") == 0)
                 return 0;
-        r = download_from_socket(install, PATH_AGENT_SOCKET, "http://tee/v1/status", &text);
-        if (r >= 0)
-                status = json_parse(text.data, text.size, &error);
-        buffer_deinit(&text);
+        r = ask_agent(install, &status);
         if (r == -ECONNREFUSED || (r >= 0 && strcmp(state, "active") != 0))
                 return trouble_set(&install->trouble, -EBUSY, "wait until it has: systemctl status tee-agent",
                                    "tee-agent is %s, and may still have programs that run", state);

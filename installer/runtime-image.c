@@ -69,10 +69,6 @@ static int check_docker(Making *making) {
         return 0;
 }
 
-static const char *label_of(const cJSON *image, const char *label) {
-        return json_get_string(json_get_object(json_get_object(image, "Config"), "Labels"), label);
-}
-
 static int look_at_old(Making *making) {
         CLEANUP_JSON cJSON *image = NULL;
         const char *id, *recipe;
@@ -81,7 +77,7 @@ static int look_at_old(Making *making) {
         if (r < 0 || !image)
                 return r;
         id = json_get_string(image, "Id");
-        recipe = label_of(image, RECIPE_LABEL);
+        recipe = docker_image_label(image, RECIPE_LABEL);
         making->old_id = strdup(id ? id : making->image);
         making->old_recipe = strdup(recipe ? recipe : "");
         return making->old_id && making->old_recipe ? 0 : -ENOMEM;

@@ -217,12 +217,11 @@ static int remove_result(const char *image, const char *state, cJSON **ret_resul
 }
 
 static int remove_image(const RuntimeImages *images, const char *name, const cJSON *image) {
-        const cJSON *labels = json_get_object(json_get_object(image, "Config"), "Labels");
-        const char *base = json_get_string(labels, RECIPE_LABEL_BASE);
+        const char *base = docker_image_label(image, RECIPE_LABEL_BASE);
         CLEANUP_FREE char *message = NULL;
         int r;
 
-        if (!json_get_string(labels, RECIPE_LABEL))
+        if (!docker_image_label(image, RECIPE_LABEL))
                 return trouble_set(images->engine->trouble, -EPERM, NULL,
                                    "%s is no image that tee-install has made, and stays", name);
         if (images->options->dry_run) {

@@ -314,6 +314,10 @@ int docker_image_inspect(Docker *docker, const char *image, DockerDone done, voi
         return object_call(docker, "GET", "/images/", image, "/json", NULL, done, userdata, ret_call);
 }
 
+const char *docker_image_label(const cJSON *image, const char *label) {
+        return json_get_string(json_get_object(json_get_object(image, "Config"), "Labels"), label);
+}
+
 int docker_image_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call) {
         return object_call(docker, "GET", "/images/json?filters=%7B%22label%22%3A%5B%22", label, "%22%5D%7D", NULL,
                            done, userdata, ret_call);

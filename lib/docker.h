@@ -60,6 +60,9 @@ int docker_info(Docker *docker, DockerDone done, void *userdata, DockerCall **re
 
 int docker_image_inspect(Docker *docker, const char *image, DockerDone done, void *userdata, DockerCall **ret_call);
 
+/* A label of the image whose document docker_image_inspect() answers, or NULL; belongs to the document. */
+const char *docker_image_label(const cJSON *image, const char *label);
+
 /* All images that carry the label ("name" or "name=value"), as an array. */
 int docker_image_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call);
 

@@ -12,7 +12,7 @@
 
 #define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 
-static const char *runtime_path(const cJSON *runtime) {
+const char *registration_path(const cJSON *runtime) {
         const char *path = json_get_string(runtime, "path");
 
         if (!path && json_get_string(runtime, "runtimeType"))
@@ -20,12 +20,16 @@ static const char *runtime_path(const cJSON *runtime) {
         return path;
 }
 
+const cJSON *registration_from_info(const cJSON *info, const char *oci_runtime) {
+        return json_get_object(json_get_object(info, "Runtimes"), oci_runtime);
+}
+
 const char *registration_in_info(const cJSON *info, const char *oci_runtime) {
-        return runtime_path(json_get_object(json_get_object(info, "Runtimes"), oci_runtime));
+        return registration_path(registration_from_info(info, oci_runtime));
 }
 
 char *registration_text(const cJSON *info, const char *oci_runtime) {
-        const cJSON *runtime = json_get_object(json_get_object(info, "Runtimes"), oci_runtime);
+        const cJSON *runtime = registration_from_info(info, oci_runtime);
 
         return runtime ? cJSON_PrintUnformatted(runtime) : NULL;
 }
@@ -37,11 +41,9 @@ static int disagree(char **ret_reason, char *reason) {
         return -EINVAL;
 }
 
-int registration_check(const void *text, size_t size, const char *oci_runtime, const char *info_path,
-                       char **ret_reason) {
+int registration_parse(const void *text, size_t size, const char *oci_runtime, cJSON **ret_runtime, char **ret_reason) {
         CLEANUP_JSON cJSON *document = NULL;
         JsonError error;
-        const char *path;
 
         document = json_parse(text, size, &error);
         if (!document)
@@ -60,8 +62,23 @@ int registration_check(const void *text, size_t size, const char *oci_runtime, c
                 if (key) /* Docker takes the last, cJSON the first */
                         return disagree(ret_reason, text_format("'%s' stands twice", key));
         }
+        *ret_runtime = runtime ? cJSON_Duplicate(runtime, true) : NULL;
+        return runtime && !*ret_runtime ? -ENOMEM : 0;
+}
 
-        path = runtime_path(runtime);
+int registration_read(const char *path, const char *oci_runtime, cJSON **ret_runtime, char **ret_reason) {
+        Buffer text = BUFFER_INIT(FILE_SIZE_MAX);
+        int r = path[0] ? file_read(path, &text) : -ENOENT;
+
+        if (r >= 0)
+                r = registration_parse(text.data, text.size, oci_runtime, ret_runtime, ret_reason);
+        buffer_deinit(&text);
+        return r;
+}
+
+static int compare(const cJSON *runtime, const char *oci_runtime, const char *info_path, char **ret_reason) {
+        const char *path = registration_path(runtime);
+
         if (!path)
                 return disagree(
                         ret_reason,
@@ -73,14 +90,31 @@ int registration_check(const void *text, size_t size, const char *oci_runtime, c
         return 0;
 }
 
-int registration_check_file(const char *path, const char *oci_runtime, const char *info_path, char **ret_reason) {
-        Buffer text = BUFFER_INIT(FILE_SIZE_MAX);
-        int r = path[0] ? file_read(path, &text) : -ENOENT;
+int registration_check(const void *text, size_t size, const char *oci_runtime, const char *info_path,
+                       char **ret_reason) {
+        CLEANUP_JSON cJSON *runtime = NULL;
+        int r = registration_parse(text, size, oci_runtime, &runtime, ret_reason);
 
-        if (r >= 0)
-                r = registration_check(text.data, text.size, oci_runtime, info_path, ret_reason);
-        else if (r == -ENOENT || r == -EACCES)
-                r = 0;
-        buffer_deinit(&text);
-        return r;
+        return r < 0 ? r : compare(runtime, oci_runtime, info_path, ret_reason);
+}
+
+int registration_check_file(const char *path, const char *oci_runtime, const char *info_path, char **ret_reason) {
+        CLEANUP_JSON cJSON *runtime = NULL;
+        int r = registration_read(path, oci_runtime, &runtime, ret_reason);
+
+        if (r == -ENOENT || r == -EACCES)
+                return 0;
+        return r < 0 ? r : compare(runtime, oci_runtime, info_path, ret_reason);
+}
+
+bool registration_same_arguments(const cJSON *a, const cJSON *b) {
+        const cJSON *of_a = json_get(a, "runtimeArgs"), *of_b = json_get(b, "runtimeArgs");
+        int size = cJSON_GetArraySize(of_a);
+
+        if (size != cJSON_GetArraySize(of_b))
+                return false;
+        for (int i = 0; i < size; i++)
+                if (!cJSON_Compare(cJSON_GetArrayItem(of_a, i), cJSON_GetArrayItem(of_b, i), true))
+                        return false;
+        return true;
 }

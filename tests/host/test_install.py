@@ -102,6 +102,22 @@ class InstallTestCase(HostTestCase):
             self.host.succeed(["systemctl", "start", "docker.service"])
         return self.host.snapshot()
 
+    def place_agent(self):
+        """The agent as `make install` puts it there, configured for a runtime that needs no network."""
+        for program in ("tee-agent", "tee-run", "tee-health"):
+            self.host.install(program)
+        for unit in ("tee-agent.service", "tee-agent.socket"):
+            text = (ROOT / "units" / unit).read_text(encoding="utf-8")
+            self.host.write_file(f"/etc/systemd/system/{unit}", text.replace("@SBINDIR@", "/usr/local/sbin")
+                                 .replace("@SYSCONFDIR@", "/etc"))
+        for kind, folder in (("sysusers", "sysusers.d"), ("tmpfiles", "tmpfiles.d")):
+            text = (ROOT / "units" / f"tee-agent.{kind}").read_text(encoding="utf-8")
+            self.host.write_file(f"/etc/{folder}/tee-agent.conf", text)
+        self.host.write_file("/etc/tee/tee.conf", 'runtimes = { sh = { image = "tee-runtime-sh:latest"; entry = "main.sh"; '
+                             'command = [ "/bin/busybox", "sh" ]; }; };\n')
+        self.host.write_file("/usr/local/bin/busybox", open("/bin/busybox", "rb").read(), 0o755)
+        self.host.succeed("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload")
+
     def command(self, *options):
         return ["tee-install", "--key-fingerprint", keys.fingerprint("gvisor"), *options]
 
@@ -861,22 +877,8 @@ class Agent(InstallTestCase):
     suite = "bookworm"
 
     def install_agent(self):
-        """The agent as `make install` puts it there, with a runtime that needs no network."""
-        for program in ("tee-agent", "tee-run"):
-            self.host.install(program)
-        for unit in ("tee-agent.service", "tee-agent.socket"):
-            text = (ROOT / "units" / unit).read_text(encoding="utf-8")
-            self.host.write_file(f"/etc/systemd/system/{unit}", text.replace("@SBINDIR@", "/usr/local/sbin")
-                                 .replace("@SYSCONFDIR@", "/etc"))
-        for kind, folder in (("sysusers", "sysusers.d"), ("tmpfiles", "tmpfiles.d")):
-            text = (ROOT / "units" / f"tee-agent.{kind}").read_text(encoding="utf-8")
-            self.host.write_file(f"/etc/{folder}/tee-agent.conf", text)
-        self.host.write_file("/etc/tee/tee.conf", 'runtimes = { sh = { image = "tee-runtime-sh:latest"; entry = "main.sh"; '
-                             'command = [ "/bin/busybox", "sh" ]; }; };\n')
-        self.host.write_file("/srv/busybox", open("/bin/busybox", "rb").read(), 0o755)
-        self.host.succeed(["tee-install", "--with-runtime", "sh", "--busybox", "/srv/busybox"])
-        self.host.succeed("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && "
-                          "systemctl start tee-agent.socket")
+        self.place_agent()
+        self.host.succeed("tee-install --with-runtime sh && systemctl start tee-agent.socket")
 
     def test_it_is_not_uninstalled_while_programs_run(self):
         self.prepare()

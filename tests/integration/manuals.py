@@ -11,7 +11,7 @@ MAN = ROOT / "docs" / "man"
 COMPLETIONS = ROOT / "packaging" / "completions"
 CATALOG = ROOT / "units" / "tee-agent.catalog"
 PAGES = {"tee-agent": MAN / "tee-agent.8", "tee-install": MAN / "tee-install.8",
-         "tee-run": MAN / "tee-run.1", "tee-bench": MAN / "tee-bench.1"}
+         "tee-run": MAN / "tee-run.1", "tee-bench": MAN / "tee-bench.1", "tee-health": MAN / "tee-health.1"}
 SETTINGS = MAN / "tee.conf.5"
 
 OPTION = re.compile(r"(?<![\w-])(?:-(\w), )?--([a-z][a-z-]*)(?![\w=-])( [A-Z][A-Z:=]*\b)?")

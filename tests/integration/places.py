@@ -13,6 +13,7 @@ AGENT = BUILD / "tee-agent"
 TEE_RUN = BUILD / "tee-run"
 TEE_BENCH = BUILD / "tee-bench"
 TEE_INSTALL = BUILD / "tee-install"
+TEE_HEALTH = BUILD / "tee-health"
 TEST_DIR = (ROOT / os.environ.get("TEE_DEV_DIR", "build/test")).resolve()
 IMAGES_DIR = TEST_DIR.with_name(TEST_DIR.name + "-images")  # of a second Docker
 GUIDE = ROOT.parent / "shared" / "reference" / "gvisor-configuration-guide.md"  # not in a clone

@@ -112,6 +112,7 @@ class Make(unittest.TestCase):
             where = (f"DESTDIR={folder}", "PREFIX=/usr")
             self.succeed("install", *where)
             for name in ("usr/sbin/tee-agent", "usr/sbin/tee-install", "usr/bin/tee-run", "usr/bin/tee-bench",
+                         "usr/bin/tee-health", "usr/share/man/man1/tee-health.1",
                          "usr/lib/tee/tee-guest", "usr/lib/systemd/system/tee-agent.socket", "etc/tee/tee.conf",
                          "usr/lib/systemd/catalog/tee-agent.catalog", "usr/share/man/man1/tee-run.1",
                          "usr/share/man/man5/tee.conf.5", "usr/share/man/man8/tee-install.8",

@@ -118,6 +118,54 @@ TEST(a_file_that_docker_could_not_read_disagrees_with_its_place) {
         assert_disagrees("{\"a\":\"\xff\"}", "/p", "line 1, column 7: not valid UTF-8");
 }
 
+/* ---- the registration itself ---- */
+
+static cJSON *parsed(const char *text) {
+        CLEANUP_FREE char *reason = NULL;
+        cJSON *runtime = NULL;
+
+        assert_int_equal(registration_parse(text, strlen(text), "runsc", &runtime, &reason), 0);
+        assert_null(reason);
+        return runtime;
+}
+
+TEST(a_registration_is_read_from_the_file_with_its_path) {
+        CLEANUP_JSON cJSON *runtime = parsed("{\"runtimes\":{\"runsc\":{\"path\":\"/p\",\"runtimeArgs\":[\"-a\"]}}}");
+
+        assert_string_equal(registration_path(runtime), "/p");
+        assert_null(parsed("{\"runtimes\":{\"other\":{\"path\":\"/p\"}}}"));
+        assert_null(registration_path(NULL));
+}
+
+TEST(a_file_that_is_not_there_has_no_registration_to_read) {
+        char *reason = NULL;
+        cJSON *runtime = NULL;
+
+        assert_int_equal(registration_read("", "runsc", &runtime, &reason), -ENOENT);
+        assert_int_equal(registration_read("/nonexistent/daemon.json", "runsc", &runtime, &reason), -ENOENT);
+        assert_null(reason);
+}
+
+TEST(arguments_are_the_same_in_the_same_order_only) {
+        static const struct {
+                const char *a, *b;
+                bool same;
+        } cases[] = {
+                {"{}", "{\"runtimeArgs\":[]}", true},
+                {"{\"runtimeArgs\":null}", "{}", true},
+                {"{\"runtimeArgs\":[\"-a\",\"-b\"]}", "{\"runtimeArgs\":[\"-a\",\"-b\"]}", true},
+                {"{\"runtimeArgs\":[\"-a\",\"-b\"]}", "{\"runtimeArgs\":[\"-b\",\"-a\"]}", false},
+                {"{\"runtimeArgs\":[\"-a\"]}", "{}", false},
+                {"{\"runtimeArgs\":[\"-a\"]}", "{\"runtimeArgs\":[\"-A\"]}", false},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                CLEANUP_JSON cJSON *a = cJSON_Parse(cases[i].a), *b = cJSON_Parse(cases[i].b);
+
+                assert_case(registration_same_arguments(a, b) == cases[i].same, "%s, %s", cases[i].a, cases[i].b);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_registered_runtime_is_found_with_its_path),
@@ -128,6 +176,9 @@ int main(void) {
                 cmocka_unit_test(a_file_with_another_path_disagrees),
                 cmocka_unit_test(a_key_that_stands_twice_is_not_taken_from_its_first_place),
                 cmocka_unit_test(a_file_that_docker_could_not_read_disagrees_with_its_place),
+                cmocka_unit_test(a_registration_is_read_from_the_file_with_its_path),
+                cmocka_unit_test(a_file_that_is_not_there_has_no_registration_to_read),
+                cmocka_unit_test(arguments_are_the_same_in_the_same_order_only),
         };
 
         return RUN_TESTS(tests);

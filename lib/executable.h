@@ -8,12 +8,13 @@
  * trouble. */
 
 typedef struct Executable {
-        const char *name; /* for messages */
-        const char *path; /* where it can be opened and run; not always a name that people know */
+        const char *name;   /* for messages */
+        const char *path;   /* where it can be opened and run; not always a name that people know */
+        uint64_t most_usec; /* that it may run; 0: a minute */
 } Executable;
 
 /* Where the program is: given, which is a path or a name, or NULL; else the one of that name on $PATH. option is what a
- * person gives it with. ret_path is owned by the caller. */
+ * person gives it with, or NULL. ret_path is owned by the caller. */
 int executable_find(const char *name, const char *given, const char *option, Trouble *trouble, char **ret_path);
 
 /* Whether it is a program (ELF) for this machine, which is told before it is run. ret_dynamic (may be NULL): it needs a

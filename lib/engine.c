@@ -5,18 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
-#define CALL_MS UINT64_C(60000)
-#define CALL_USEC (2 * CALL_MS * USEC_PER_MSEC)
-
 void engine_answer_deinit(EngineAnswer *answer) {
         cJSON_Delete(answer->json);
         free(answer->message);
         *answer = (EngineAnswer){0};
 }
 
-int engine_init(Engine *engine, Loop *loop, Trouble *trouble, const char *socket_path) {
-        *engine = (Engine){.loop = loop, .trouble = trouble};
-        return docker_new(loop->event, socket_path, CALL_MS, &engine->docker);
+int engine_init(Engine *engine, Loop *loop, Trouble *trouble, const char *socket_path, uint64_t call_ms) {
+        *engine = (Engine){.loop = loop, .trouble = trouble, .most_usec = 2 * call_ms * USEC_PER_MSEC};
+        return docker_new(loop->event, socket_path, call_ms, &engine->docker);
 }
 
 void engine_deinit(Engine *engine) {
@@ -47,7 +44,7 @@ int engine_ping(Engine *engine, char **ret_message) {
         DockerCall *call = NULL;
         int r = docker_ping(engine->docker, engine_on_done, &answer, &call);
 
-        r = engine_await(engine, r, &call, &answer, CALL_USEC);
+        r = engine_await(engine, r, &call, &answer, engine->most_usec);
         if (r < 0 && ret_message)
                 *ret_message = strdup(answer.message ? answer.message : strerror(-r));
         engine_answer_deinit(&answer);
@@ -71,7 +68,7 @@ int engine_info(Engine *engine, cJSON **ret_info) {
                 return trouble_set(engine->trouble, r, "systemctl status docker", "Docker does not answer: %s",
                                    message);
         r = docker_info(engine->docker, engine_on_done, &answer, &call);
-        r = engine_await(engine, r, &call, &answer, CALL_USEC);
+        r = engine_await(engine, r, &call, &answer, engine->most_usec);
         if (r >= 0 && !answer.json)
                 r = -EBADMSG;
         if (r < 0)
@@ -87,7 +84,7 @@ int engine_image(Engine *engine, const char *image, cJSON **ret_image) {
         DockerCall *call = NULL;
         int r = docker_image_inspect(engine->docker, image, engine_on_done, &answer, &call);
 
-        r = engine_await(engine, r, &call, &answer, CALL_USEC);
+        r = engine_await(engine, r, &call, &answer, engine->most_usec);
         *ret_image = NULL;
         if (r < 0 && answer.status == 404)
                 r = 0;

@@ -11,6 +11,7 @@ typedef struct Engine {
         Loop *loop;
         Trouble *trouble;
         Docker *docker;
+        uint64_t most_usec; /* for a call that is not known to take long */
 } Engine;
 
 /* What a finished call has left. */
@@ -24,8 +25,8 @@ typedef struct EngineAnswer {
 
 void engine_answer_deinit(EngineAnswer *answer);
 
-/* socket_path is that of Docker. Connects to nothing. */
-int engine_init(Engine *engine, Loop *loop, Trouble *trouble, const char *socket_path);
+/* socket_path is that of Docker; call_ms is the longest wait for one answer. Connects to nothing. */
+int engine_init(Engine *engine, Loop *loop, Trouble *trouble, const char *socket_path, uint64_t call_ms);
 void engine_deinit(Engine *engine);
 
 /* The DockerDone for calls whose userdata is an EngineAnswer. */

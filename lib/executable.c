@@ -2,8 +2,8 @@
 
 /* A program is looked at before it is run, so that one for another machine is told as what it is. Then it is run twice,
  * by itself for its version and under ldd(1), which has its own loader load it. Neither is a risk that was not there
- * before: the program was named by root on the command line, or comes from the image that root named, and it is
- * about to become what every sandbox of the host runs. */
+ * before: the program was named by root on the command line or comes from the image that root named, and is about to
+ * become what every sandbox of the host runs; or Docker runs it as root already. */
 
 #include "executable.h"
 #include "process.h"
@@ -39,7 +39,7 @@ static int find_on_path(const char *name, char **ret_path) {
 }
 
 int executable_find(const char *name, const char *given, const char *option, Trouble *trouble, char **ret_path) {
-        CLEANUP_FREE char *remedy = text_format("give its path with %s PATH", option);
+        CLEANUP_FREE char *remedy = option ? text_format("give its path with %s PATH", option) : NULL;
         const char *wanted = given ? given : name;
         CLEANUP_FREE char *path = NULL;
         struct stat status;
@@ -153,7 +153,8 @@ static const char *first_line(Buffer *output) {
 
 static int run(Loop *loop, const Executable *program, const char *argument, Buffer *output, Trouble *trouble) {
         const char *const argv[] = {program->path, argument, NULL}, *const added[] = {"NO_COLOR=1", NULL};
-        Process process = {.argv = argv, .added = added, .most_usec = RUN_USEC};
+        Process process = {
+                .argv = argv, .added = added, .most_usec = program->most_usec > 0 ? program->most_usec : RUN_USEC};
         int r = process_run(loop, &process, output);
 
         if (r == -EINTR || r == 0)
@@ -163,7 +164,9 @@ static int run(Loop *loop, const Executable *program, const char *argument, Buff
                                    "%s may not be run: it is not executable, or lies where nothing is", program->name);
         if (r < 0)
                 return trouble_set(trouble, r, NULL, "%s does not run: %s", program->name,
-                                   r == -EPROTO ? "a signal ended it" : strerror(-r));
+                                   r == -EPROTO      ? "a signal ended it"
+                                   : r == -ETIMEDOUT ? "it had not ended in time, and was killed"
+                                                     : strerror(-r));
         return trouble_set(trouble, -ENOEXEC, NULL, "%s does not run on this machine (status %d): %s", program->name, r,
                            first_line(output));
 }

@@ -5,7 +5,7 @@
 
 #include <systemd/sd-event.h>
 
-/* The installer does one thing after another; where it has to wait, it waits in here, so that Ctrl-C is heard. */
+/* Programs that do one thing after another wait in here where they have to, so that Ctrl-C is heard. */
 typedef struct Loop {
         sd_event *event;
         bool interrupted; /* by SIGINT, SIGTERM, SIGHUP or SIGQUIT; stays so until loop_pardon() */

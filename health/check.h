@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "context.h"
+#include "finding.h"
+
+/* One question about the host. To add one: a row in the table of its group (group-*.c), and its function there. */
+typedef struct Check {
+        const char *id; /* "agent.gate": its group's name, a dot and a name. Stable: people and machines pick by it */
+        const char *title; /* one line: what is so when it passes */
+
+        /* Runs in a process of its own (inspection.h), so it may wait, leak and crash. What it cannot look at is a skip
+         * with the reason, never a pass. */
+        void (*look)(Context *context, Finding *finding);
+
+        const char *needs; /* id of an earlier check without whose success this one could tell nothing; NULL for none */
+        bool vital;        /* when all of these are skipped, nothing is known of whether programs are sandboxed */
+} Check;
+
+typedef struct CheckGroup {
+        const char *name;
+        const Check *checks;
+        size_t size;
+} CheckGroup;
+
+#define CHECK_GROUP(text, rows)                                            \
+        (CheckGroup) {                                                     \
+                .name = (text), .checks = (rows), .size = ARRAY_SIZE(rows) \
+        }
+
+/* All groups, from cheap to dear, ended by NULL. */
+extern const CheckGroup *const check_groups[];
+
+/* As many as there are, or will be, checks. */
+#define CHECKS_MAX 128U
+
+/* A row of the tables, with its group. */
+typedef struct CheckPlace {
+        const CheckGroup *group;
+        const Check *check;
+} CheckPlace;
+
+/* The checks that one of words ("agent.gate", "docker") names, in the order of the tables; all when there is no word.
+ * Returns how many. */
+size_t checks_select(const char *const *words, size_t words_size, CheckPlace ret_places[static CHECKS_MAX]);
+
+/* Is there a check or a group of this name? */
+bool checks_have(const char *word);

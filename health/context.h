@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "config.h"
+#include "engine.h"
+#include "finding.h"
+
+/* What the checks look through: the configuration, Docker and the agent, each asked when a check first wants it. */
+typedef struct Context {
+        const char *config_path;
+        const char *agent_socket;
+        uint64_t until_usec; /* when the last wait of the check has to be over */
+        Loop loop;
+        Trouble trouble;
+        Engine engine;
+        Config *config;
+        cJSON *info, *status;
+} Context;
+
+/* The strings must outlive it. A check that may take deadline_ms waits for answers somewhat less in all, so that it can
+ * say itself what has hung. */
+int context_init(Context *context, const char *config_path, const char *agent_socket, uint64_t deadline_ms);
+void context_deinit(Context *context);
+
+/* How long the check may still wait, for one answer or for a program to end; at least 1. */
+uint64_t context_left_ms(const Context *context);
+
+/* All that follows belongs to the context. NULL: the finding tells why. */
+
+/* tee.conf. */
+const Config *context_config(Context *context, Finding *finding);
+
+/* The same, unless it says that there is to be no gVisor: there is nothing to be looked for then. */
+const Config *context_gvisor(Context *context, Finding *finding);
+
+/* Docker's /info; engine may be used afterwards. broken is the verdict on a Docker that is not there or does not
+ * answer: fail for the check that looks for just that, skip for all others. No permission is always a skip. */
+const cJSON *context_info(Context *context, Verdict broken, Finding *finding);
+
+/* The agent's /v1/status, likewise. */
+const cJSON *context_status(Context *context, Verdict broken, Finding *finding);

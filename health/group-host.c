@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "file.h"
+#include "groups.h"
+#include "host-facts.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+/* ---- the system ---- */
+
+/* gVisor's own bounds (its documentation: Linux 4.14.77 and later, x86_64 and arm64). */
+#define KERNEL_MAJOR 4
+#define KERNEL_MINOR 14
+
+static void look_at_system(Context *context, Finding *finding) {
+        CLEANUP(host_facts_deinit) HostFacts host = {0};
+        unsigned major = 0, minor = 0;
+
+        (void) context;
+        if (host_facts_read(&host) < 0) {
+                finding_skip(finding, NULL, "out of memory");
+                return;
+        }
+        finding_pass(finding, "%s, Linux %s, %s", host.system, host.kernel, host.machine);
+        if (strcmp(host.machine, "x86_64") != 0 && strcmp(host.machine, "aarch64") != 0)
+                finding_fail(finding, "use another machine: gVisor is there for x86_64 and aarch64",
+                             "this machine is %s", host.machine);
+        if (sscanf(host.kernel, "%u.%u", &major, &minor) != 2)
+                finding_skip(finding, NULL, "the kernel's version '%s' cannot be read", host.kernel);
+        else if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
+                finding_fail(finding, "boot a newer kernel: gVisor needs Linux 4.14 or later", "the kernel is Linux %s",
+                             host.kernel);
+}
+
+/* ---- control groups ---- */
+
+#define CGROUP "/sys/fs/cgroup"
+#define CONTROLLERS_MAX ((size_t) 4096)
+
+/* What a sandbox's limits stand on. */
+static const char *const controllers[] = {"memory", "pids", "cpu"};
+
+static const char remedy_controllers[] =
+        "boot with them: on the kernel's command line, cgroup_enable=memory; see also /proc/cgroups";
+
+static bool has_word(const char *words, const char *word) {
+        size_t n = strlen(word);
+
+        for (const char *p = words; *p; p += strcspn(p, " \n")) {
+                p += strspn(p, " \n");
+                if (strncmp(p, word, n) == 0 && strchr(" \n", p[n])) /* which finds the NUL, too */
+                        return true;
+        }
+        return false;
+}
+
+static void look_at_version_2(Finding *finding) {
+        Buffer words = BUFFER_INIT(CONTROLLERS_MAX);
+        int r = file_read(CGROUP "/cgroup.controllers", &words);
+
+        if (r < 0)
+                finding_skip(finding, NULL, "%s: %s", CGROUP "/cgroup.controllers", strerror(-r));
+        for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(controllers); i++)
+                if (!has_word(words.size > 0 ? (const char *) words.data : "", controllers[i]))
+                        finding_fail(finding, remedy_controllers, "cgroup version 2 lacks the controller %s",
+                                     controllers[i]);
+        finding_pass(finding, "version 2, with memory, pids and cpu");
+        buffer_deinit(&words);
+}
+
+static void look_at_version_1(Finding *finding) {
+        for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+                CLEANUP_FREE char *path = text_format("%s/%s", CGROUP, controllers[i]);
+                struct statfs fs;
+
+                if (!path || statfs(path, &fs) < 0 || fs.f_type != CGROUP_SUPER_MAGIC)
+                        finding_fail(finding, remedy_controllers, "cgroup version 1 lacks the controller %s",
+                                     controllers[i]);
+        }
+        finding_pass(finding, "version 1, with memory, pids and cpu");
+}
+
+static void look_at_cgroups(Context *context, Finding *finding) {
+        struct statfs fs;
+
+        (void) context;
+        if (statfs(CGROUP, &fs) < 0)
+                finding_fail(finding, "mount -t cgroup2 none " CGROUP, "%s: %s", CGROUP, strerror(errno));
+        else if (fs.f_type == CGROUP2_SUPER_MAGIC)
+                look_at_version_2(finding);
+        else
+                look_at_version_1(finding);
+}
+
+static const Check checks[] = {
+        {
+                .id = "host.linux_and_architecture",
+                .title = "the kernel and the machine are ones that gVisor runs on",
+                .look = look_at_system,
+        },
+        {
+                .id = "host.cgroups",
+                .title = "the control groups that limits stand on are there",
+                .look = look_at_cgroups,
+        },
+};
+
+const CheckGroup group_host = CHECK_GROUP("host", checks);

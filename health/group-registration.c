@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Docker's file and the running Docker may tell different stories, and the next restart would change what sandboxes run
+ * on. The first check looks at the file alone, the second holds one against the other. */
+
+#include "executable.h"
+#include "groups.h"
+#include "registration.h"
+#include "runtime-arguments.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define REMEDY_INSTALL "tee-install --with-gvisor"
+#define REMEDY_RELOAD "systemctl reload docker"
+
+static const char remedy_no_file[] = REMEDY_INSTALL "; where OCI runtimes are registered by dockerd's options, set "
+                                                    "docker.daemon_json = \"\" in tee.conf";
+
+/* Reads the file's registration. Returns false when the finding has told why there is none to be looked at. */
+static bool read_file(const Config *config, cJSON **ret_runtime, Finding *finding) {
+        const char *path = config->docker_daemon_json;
+        CLEANUP_FREE char *reason = NULL;
+        int r = registration_read(path, config->oci_runtime, ret_runtime, &reason);
+
+        if (r == -EINVAL)
+                finding_fail(finding, "mend the file: Docker does not start with it", "%s: %s", path,
+                             reason ? reason : strerror(ENOMEM));
+        else if (!path[0])
+                finding_skip(finding, NULL, "docker.daemon_json is empty in %s: it is not to be looked at",
+                             config->path);
+        else if (r == -EACCES || r == -EPERM)
+                finding_skip(finding, "run it as root", "%s: %s", path, strerror(-r));
+        else if (r == -ENOENT)
+                finding_warn(finding, remedy_no_file, "there is no %s", path);
+        else if (r < 0)
+                finding_fail(finding, "make it a file that can be read", "%s: %s", path, strerror(-r));
+        return r >= 0;
+}
+
+/* ---- the file ---- */
+
+/* A name without a slash is looked for where Docker would. */
+static void look_at_path(Context *context, const char *name, const char *path, Finding *finding) {
+        CLEANUP_FREE char *found = NULL;
+        int r = executable_find(path, NULL, NULL, &context->trouble, &found);
+
+        if (r == -EACCES)
+                finding_skip(finding, "run it as root", "%s",
+                             context->trouble.message ? context->trouble.message : path);
+        else if (r < 0)
+                finding_fail(finding, REMEDY_INSTALL " --force",
+                             "the OCI runtime %s is registered with a program that is not there: %s", name,
+                             context->trouble.message ? context->trouble.message : path);
+        else
+                finding_pass(finding, "%s is %s", name, found);
+}
+
+static void look_at_file(Context *context, Finding *finding) {
+        const Config *config = context_gvisor(context, finding);
+        CLEANUP_JSON cJSON *runtime = NULL;
+        const char *path;
+
+        if (!config || !read_file(config, &runtime, finding))
+                return;
+        path = registration_path(runtime);
+        if (!path) {
+                finding_fail(finding, REMEDY_INSTALL, "%s has no OCI runtime '%s'", config->docker_daemon_json,
+                             config->oci_runtime);
+                return;
+        }
+        if (path[0])
+                look_at_path(context, config->oci_runtime, path, finding);
+        else
+                finding_skip(finding, NULL, "%s is a shim of containerd's (%s), whose arguments are not in %s",
+                             config->oci_runtime, json_get_string(runtime, "runtimeType"), config->docker_daemon_json);
+        runtime_arguments_judge(runtime, finding);
+}
+
+/* ---- the running Docker ---- */
+
+static void compare(const Config *config, const cJSON *runtime, const cJSON *in_file, Finding *finding) {
+        const char *path = registration_path(runtime), *file_path = registration_path(in_file),
+                   *name = config->oci_runtime;
+
+        if (!file_path)
+                finding_fail(finding, REMEDY_INSTALL,
+                             "the running Docker has the OCI runtime %s, and %s does not: its next restart loses it",
+                             name, config->docker_daemon_json);
+        else if (strcmp(path, file_path) != 0)
+                finding_fail(finding, "see which of the two is right, then: " REMEDY_RELOAD,
+                             "the running Docker has the OCI runtime %s as '%s', and %s as '%s'", name, path,
+                             config->docker_daemon_json, file_path);
+        else if (!registration_same_arguments(runtime, in_file))
+                finding_warn(finding, REMEDY_RELOAD, "the arguments of %s are others in %s than in the running Docker",
+                             name, config->docker_daemon_json);
+        else
+                finding_pass(finding, "Docker has %s, as its file says", name);
+}
+
+static void look_at_missing(const Config *config, Finding *finding) {
+        CLEANUP_JSON cJSON *runtime = NULL;
+        CLEANUP_FREE char *reason = NULL;
+        int r = registration_read(config->docker_daemon_json, config->oci_runtime, &runtime, &reason);
+
+        if (r >= 0 && registration_path(runtime))
+                finding_fail(finding, REMEDY_RELOAD,
+                             "the OCI runtime %s is in %s, but the running Docker has not read it", config->oci_runtime,
+                             config->docker_daemon_json);
+        else
+                finding_fail(finding, REMEDY_INSTALL,
+                             "the running Docker knows no OCI runtime '%s' (unknown or invalid runtime name: %s)",
+                             config->oci_runtime, config->oci_runtime);
+}
+
+static void look_at_running(Context *context, Finding *finding) {
+        const Config *config = context_gvisor(context, finding);
+        const cJSON *info = config ? context_info(context, VERDICT_SKIP, finding) : NULL, *runtime;
+        CLEANUP_JSON cJSON *in_file = NULL;
+        CLEANUP_FREE char *reason = NULL;
+        int r;
+
+        if (!info)
+                return;
+        runtime = registration_from_info(info, config->oci_runtime);
+        if (!registration_path(runtime)) {
+                look_at_missing(config, finding);
+                return;
+        }
+        r = registration_read(config->docker_daemon_json, config->oci_runtime, &in_file, &reason);
+        if (r >= 0)
+                compare(config, runtime, in_file, finding);
+        else if (r == -ENOENT)
+                finding_pass(finding, "Docker has %s; there is no file to compare with", config->oci_runtime);
+        else if (r == -EACCES || r == -EPERM)
+                finding_skip(finding, "run it as root", "Docker has %s; whether its file agrees cannot be seen: %s: %s",
+                             config->oci_runtime, config->docker_daemon_json, strerror(-r));
+        else
+                finding_fail(finding, "mend the file: Docker does not start with it", "%s: %s",
+                             config->docker_daemon_json, reason ? reason : strerror(-r));
+}
+
+static const Check checks[] = {
+        {
+                .id = "registration.daemon_json",
+                .title = "the OCI runtime is in daemon.json, without arguments that are dangerous",
+                .look = look_at_file,
+                .needs = "config.valid",
+        },
+        {
+                .id = "registration.running",
+                .title = "the running Docker has the OCI runtime, as its file says",
+                .look = look_at_running,
+                .needs = "docker.reachable",
+                .vital = true,
+        },
+};
+
+const CheckGroup group_registration = CHECK_GROUP("registration", checks);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "finding.h"
+#include "json.h"
+
+/* Arguments of runsc's in an OCI runtime's registration that take away from what a sandbox promises. Adds a finding for
+ * each; none when there is nothing to be said. runtime is the registration, an object with runtimeArgs. */
+void runtime_arguments_judge(const cJSON *runtime, Finding *finding);

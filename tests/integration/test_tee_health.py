@@ -1,0 +1,615 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tee-health: what is well passes, what is broken is told with its reason and what helps, and what it cannot see it
+says so.
+"""
+
+import contextlib
+import fcntl
+import grp
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+
+from api import is_integer, is_number, is_object, is_string, nullable
+from engine import docker
+from harness import IMAGE_SH, AgentTestCase, libconfig, merged
+from places import TEE_HEALTH, patience, wait_for
+from scripted_docker import HANG_UP, PASS, STALL, ScriptedDocker, answer
+
+NOBODY = 65534
+GROUP = grp.getgrnam("daemon")  # any that is not root's
+
+CHECKS = ["config.valid", "host.linux_and_architecture", "host.cgroups", "runsc.program", "docker.reachable",
+          "registration.daemon_json", "registration.running", "images.runtimes", "agent.socket", "agent.answers",
+          "agent.gate", "agent.mode"]
+
+SEEN_COLUMN = len("pass  ") + max(map(len, CHECKS)) + 2
+
+CHECK_FIELDS = {"id": is_string, "group": is_string, "title": is_string,
+                "verdict": {"pass", "warn", "fail", "skip"}.__contains__, "seen": is_string,
+                "remedy": nullable(is_string), "duration_ms": is_number}
+
+check_document = is_object({
+    "version": is_string,
+    "host": is_object({"name": is_string, "system": is_string, "kernel": is_string, "machine": is_string,
+                       "user_id": is_integer}),
+    "checks": lambda checks: all(map(is_object(CHECK_FIELDS), checks)),
+    "counts": is_object({"pass": is_integer, "warn": is_integer, "fail": is_integer, "skip": is_integer}),
+    "exit_status": {0, 1, 2, 3}.__contains__,
+})
+
+
+class Report:
+    """What tee-health --json has said."""
+
+    def __init__(self, document, status):
+        check_document(document)
+        assert document["exit_status"] == status, (document["exit_status"], status)
+        verdicts = [check["verdict"] for check in document["checks"]]
+        assert document["counts"] == {one: verdicts.count(one) for one in ("pass", "warn", "fail", "skip")}
+        self.document = document
+        self.status = status
+        self.checks = {check["id"]: check for check in document["checks"]}
+
+    def verdicts(self):
+        return {name: check["verdict"] for name, check in self.checks.items()}
+
+
+class Checker:
+    """Runs tee-health on a configuration of the test's own, by default the agent's. A mix-in for test cases."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tee-test-"))
+        self.folder.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.path = self.agent.socket
+
+    def config(self, changes):
+        path = self.folder / "tee.conf"
+        path.write_text(libconfig(merged(self.agent.settings, changes)), encoding="utf-8")
+        return path
+
+    def file(self, name, content, mode=0o644):
+        path = self.folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(mode)
+        return str(path)
+
+    def tee_health(self, *arguments, config=None, prefix=(), program=TEE_HEALTH, environment=None, stdout=None):
+        command = [*prefix, program, "--config", config or self.agent.config, "--socket", self.path, *arguments]
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout or subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=environment, text=True, timeout=patience(60), check=False)
+
+    def report(self, *arguments, **how):
+        done = self.tee_health("--json", *arguments, **how)
+        self.assertEqual(done.stderr, "")
+        return Report(json.loads(done.stdout), done.returncode)
+
+    def see(self, name, verdict, in_seen="", in_remedy="", **how):
+        """Runs one check, which must end so; what it has to say must be in both reports. Returns it."""
+        report = self.report("--only", name, **how)
+        check = report.checks[name]
+        self.assertEqual(check["verdict"], verdict, check)
+        self.assertIn(in_seen, check["seen"])
+        self.assertEqual(report.status, {"pass": 0, "warn": 1, "fail": 2, "skip": 3}[verdict])
+        if verdict in ("warn", "fail"):
+            self.assertTrue(check["remedy"], check)
+        if in_remedy:
+            self.assertIn(in_remedy, check["remedy"])
+        done = self.tee_health("--only", name, **how)
+        self.assertEqual(done.returncode, report.status)
+        self.assertIn(f"{verdict}  {name}  {check['seen']}\n", done.stdout)
+        if check["remedy"]:
+            self.assertIn(f"-> {check['remedy']}\n", done.stdout)
+        return check
+
+    def as_nobody(self, *groups):
+        """The prefix of a command, and a program that nobody may run wherever the tree is."""
+        program = self.folder / "tee-health"
+        shutil.copy(TEE_HEALTH, program)
+        membership = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+        return {"prefix": ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", membership], "program": program}
+
+    def proxy(self, script=lambda method, target: PASS, name="docker.sock"):
+        """Docker's socket, with a script between."""
+        proxy = ScriptedDocker(self.folder / name, docker().path, script)
+        self.addCleanup(proxy.close)
+        return proxy
+
+    def dead_socket(self, name):
+        """One that is there, and nobody listens."""
+        path = self.folder / name
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+            dead.bind(str(path))
+        return str(path)
+
+    def daemon_json(self, runtime):
+        """A daemon.json with this registration of runsc (None: without one), and the configuration that names it."""
+        document = json.loads(pathlib.Path(docker().daemon_json).read_text(encoding="utf-8"))
+        document["runtimes"] = {"runsc": runtime} if runtime is not None else {}
+        return self.config({"docker": {"daemon_json": self.file("daemon.json", json.dumps(document))}})
+
+
+class TeeHealth(Checker, AgentTestCase):
+    """One agent that is well; what is broken is what tee-health is shown instead of it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        os.chown(cls.agent.socket, 0, GROUP.gr_gid)
+        os.chmod(cls.agent.socket, 0o660)
+
+    # --- the whole ---
+
+    def test_everything_passes_on_a_good_host(self):
+        report = self.report()
+        self.assertEqual(report.verdicts(), dict.fromkeys(CHECKS, "pass"))
+        self.assertEqual(list(report.checks), CHECKS)
+        self.assertEqual(report.status, 0)
+        self.assertEqual(report.document["host"]["kernel"], os.uname().release)
+        for name, check in report.checks.items():
+            self.assertEqual(check["group"], name.split(".")[0])
+            self.assertIsNone(check["remedy"])
+
+    def test_text_in_a_pipe_is_plain_and_ends_with_the_counts(self):
+        done = self.tee_health()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("\033", done.stdout)
+        self.assertNotIn("\r", done.stdout)
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[-1], "12 checks: 12 pass, 0 warn, 0 fail, 0 skip; all is well")
+        self.assertEqual([line.split()[1] for line in lines if line.startswith("pass ")], CHECKS)
+
+    def test_unprivileged_members_of_the_groups_see_all(self):
+        proxy = self.proxy()
+        shutil.copy(docker().daemon_json, self.folder / "daemon.json")
+        agent = self.proxy_of_agent()
+        for path in (proxy.path, agent.path):
+            os.chown(path, 0, GROUP.gr_gid)
+            os.chmod(path, 0o660)
+        self.path = agent.path
+        config = self.config({"docker": {"socket": proxy.path, "daemon_json": str(self.folder / "daemon.json")}})
+        report = self.report(config=config, **self.as_nobody(GROUP.gr_gid))
+        self.assertEqual(report.verdicts(), dict.fromkeys(CHECKS, "pass"))
+        self.assertEqual(report.document["host"]["user_id"], NOBODY)
+
+    def proxy_of_agent(self, script=lambda method, target: PASS):
+        proxy = ScriptedDocker(self.folder / "agent.sock", self.agent.socket, script)
+        self.addCleanup(proxy.close)
+        return proxy
+
+    def test_nobody_sees_what_is_open_and_cannot_tell_the_rest(self):
+        config = self.config({"docker": {"daemon_json": self.file("daemon.json", "{}", 0o600)}})
+        report = self.report(config=config, **self.as_nobody())
+        self.assertEqual(report.status, 3)
+        self.assertEqual({name for name, verdict in report.verdicts().items() if verdict == "pass"},
+                         {"config.valid", "host.linux_and_architecture", "host.cgroups", "runsc.program"})
+        self.assertEqual(report.document["counts"]["skip"], 8)
+        for name in ("docker.reachable", "registration.daemon_json", "agent.socket", "agent.answers"):
+            self.assertIn("run it as root", report.checks[name]["remedy"])
+        self.assertEqual(report.checks["agent.gate"]["seen"], "agent.answers was skipped")
+        self.assertIn("it could not be told", self.tee_health(config=config, **self.as_nobody()).stdout)
+
+    def test_remedy_names_the_group_that_may(self):
+        agent = self.proxy_of_agent()
+        os.chown(agent.path, 0, GROUP.gr_gid)
+        os.chmod(agent.path, 0o660)
+        self.path = agent.path
+        self.see("agent.answers", "skip", agent.path, f"member of the group {GROUP.gr_name}",
+                 config=self.config({}), **self.as_nobody())
+
+    def test_a_check_is_picked_by_id_or_group(self):
+        report = self.report("--only", "host", "--only", "agent.mode")
+        self.assertEqual(list(report.checks), ["host.linux_and_architecture", "host.cgroups", "agent.mode"])
+
+    def test_list_has_every_check_and_runs_none(self):
+        done = self.tee_health("--list", config="/nonexistent")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()], CHECKS)
+
+    def test_wrong_use_is_unknown_with_a_reason(self):
+        for arguments, words in ((["--only", "agent.gat"], "no check and no group 'agent.gat'"),
+                                 (["--jsno"], "--jsno"), (["x"], "unexpected argument 'x'"),
+                                 (["--timeout", "0"], "--timeout"), (["--list", "--json"], "--list")):
+            with self.subTest(arguments=arguments):
+                done = self.tee_health(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (3, ""))
+                self.assertIn(words, done.stderr)
+                self.assertIn("tee-health --", done.stderr)
+
+    def test_help_and_version(self):
+        for option in ("--help", "--version"):
+            done = self.tee_health(option)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("tee-health", done.stdout)
+
+    def test_report_that_cannot_be_written_is_unknown(self):
+        for arguments in ([], ["--json"]):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = self.tee_health(*arguments, stdout=full)
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("could not be written", done.stderr)
+
+    def test_man_page_and_completion_know_every_check_and_option(self):
+        root = pathlib.Path(__file__).resolve().parents[2]
+        manual = (root / "docs" / "man" / "tee-health.1").read_text(encoding="utf-8")
+        completion = (root / "packaging" / "completions" / "tee-health").read_text(encoding="utf-8")
+        for name in CHECKS:
+            self.assertIn(f".It {name}\n", manual)
+        options = [word for word in self.tee_health("--help").stdout.split() if word.startswith("--")]
+        self.assertGreaterEqual(len(options), 8)
+        for option in options:
+            self.assertIn(f"Fl {option[1:]}", manual.replace(" , ", " Fl "))
+            self.assertIn(option, completion)
+
+    # --- on a terminal ---
+
+    def on_terminal(self, columns=70, **environment):
+        """What is seen on a terminal of this width."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        path = self.folder / "not-there.sock"
+        with subprocess.Popen([TEE_HEALTH, "--config", self.agent.config, "--socket", path], stdin=subprocess.DEVNULL,
+                              stdout=theirs, stderr=theirs,
+                              env=dict(os.environ, TERM="xterm", **environment)) as process:
+            os.close(theirs)
+            text = b""
+            with contextlib.suppress(OSError):  # the other end has closed
+                while block := os.read(ours, 65536):
+                    text += block
+            os.close(ours)
+            self.assertEqual(process.wait(patience(20)), 2)
+        return text.decode().replace("\r\n", "\n")
+
+    def test_terminal_has_colours_and_lines_that_fit(self):
+        text = self.on_terminal(NO_COLOR="")
+        self.assertIn("\033[32mpass\033[0m  config.valid", text)
+        self.assertIn("\033[1;31mfail\033[0m  agent.socket", text)
+        for line in text.splitlines()[1:]:
+            line = re.sub("\033\\[[0-9;]*m", "", line.split("\033[K")[-1])
+            self.assertTrue(len(line) <= 70 or " " not in line[SEEN_COLUMN:], f"a line that could be broken: {line}")
+
+    def test_no_color_is_heeded(self):
+        text = self.on_terminal(NO_COLOR="1")
+        self.assertNotIn("\033[3", text)
+        self.assertNotIn("\033[1;", text)
+        self.assertIn("fail  agent.socket", text)
+
+    # --- configuration ---
+
+    def test_mistake_in_tee_conf_is_told_with_its_line(self):
+        config = self.file("tee.conf", "agent = {\n    max_runing = 3;\n};\n")
+        check = self.see("config.valid", "fail", f"{config}:2: agent.max_runing", config=config)
+        self.assertIn("78", check["remedy"])
+        report = self.report(config=config)
+        self.assertEqual(report.checks["docker.reachable"]["seen"], "config.valid has failed")
+        self.assertEqual(report.checks["agent.gate"]["verdict"], "pass", "the agent does not depend on it")
+
+    def test_missing_tee_conf(self):
+        self.see("config.valid", "fail", "No such file", config="/nonexistent/tee.conf")
+        self.see("docker.reachable", "skip", "/nonexistent/tee.conf", config="/nonexistent/tee.conf")
+
+    def test_tee_conf_that_may_not_be_read_is_skipped(self):
+        config = self.config({})
+        config.chmod(0o600)
+        self.see("config.valid", "skip", "Permission denied", "root", config=config, **self.as_nobody())
+
+    # --- host ---
+
+    def in_mounts(self, command):
+        """The prefix of a command that runs behind mounts of its own."""
+        return {"prefix": ["unshare", "--mount", "sh", "-ec", command + '; exec "$@"', "sh"]}
+
+    def test_missing_controllers_of_cgroup_version_1(self):
+        how = self.in_mounts("mount -t tmpfs none /sys/fs/cgroup")
+        check = self.see("host.cgroups", "fail", "lacks the controller memory", "cgroup_enable=memory", **how)
+        self.assertIn("lacks the controller pids", check["seen"])
+        self.assertIn("lacks the controller cpu", check["seen"])
+
+    def test_cgroup_version_2_is_judged_by_its_controllers(self):
+        how = self.in_mounts("mount -t cgroup2 none /sys/fs/cgroup")
+        there = subprocess.run([*how["prefix"], "cat", "/sys/fs/cgroup/cgroup.controllers"], capture_output=True,
+                               text=True, check=True).stdout.split()
+        missing = [name for name in ("memory", "pids", "cpu") if name not in there]
+        check = self.see("host.cgroups", "fail" if missing else "pass", "version 2", **how)
+        for name in missing:
+            self.assertIn(f"version 2 lacks the controller {name}", check["seen"])
+
+    # --- runsc ---
+
+    def test_what_is_no_runsc(self):
+        for name, content, mode, verdict, seen in (
+                ("page", "<!DOCTYPE html><html>404</html>", 0o755, "fail", "error page"),
+                ("empty", "", 0o755, "fail", "is empty"),
+                ("text", "not a program", 0o755, "fail", "is no program"),
+                ("script", "#!/bin/sh\nexec runc \"$@\"\n", 0o755, "warn", "is a script"),
+                ("half", pathlib.Path("/bin/true").read_bytes()[:40], 0o755, "fail", "is no program"),
+                ("other", pathlib.Path("/bin/cat").read_bytes(), 0o755, "fail", "is no runsc"),
+                ("closed", pathlib.Path("/bin/cat").read_bytes(), 0o750, "fail", "mode 0750")):
+            with self.subTest(name=name):
+                path = self.file(name, content, mode)
+                self.see("runsc.program", verdict, seen, config=self.daemon_json({"path": path}))
+
+    def test_runsc_that_is_not_there(self):
+        config = self.daemon_json({"path": "/nonexistent/runsc"})
+        self.see("runsc.program", "fail", "/nonexistent/runsc", "tee-install --with-gvisor", config=config)
+
+    def test_runsc_in_a_folder_that_is_closed(self):
+        path = self.file("runsc", pathlib.Path("/bin/cat").read_bytes(), 0o755)
+        self.folder.chmod(0o700)
+        self.see("runsc.program", "fail", "mode 0700", f"chmod a+rx {self.folder}",
+                 config=self.daemon_json({"path": path}))
+
+    def test_runsc_by_name_is_looked_for_where_daemons_do(self):
+        self.see("runsc.program", "pass", "version", config=self.daemon_json({"path": "runsc"}),
+                 environment={"PATH": "/nonexistent"})
+
+    def test_runsc_that_hangs_is_told_and_ended(self):
+        path = self.folder / "runsc"
+        code = "#include <unistd.h>\nint main(void) { for (;;) pause(); }"
+        subprocess.run(["gcc", "-xc", "-", "-o", path], input=code, text=True, check=True)
+        config = self.daemon_json({"path": str(path)})
+        begun = time.monotonic()
+        report = self.report("--timeout", "2", "--only", "runsc", config=config)
+        self.assertLess(time.monotonic() - begun, patience(6))
+        self.assertEqual(report.verdicts(), {"runsc.program": "fail"})
+        self.assertIn("had not ended in time", report.checks["runsc.program"]["seen"])
+        self.assert_no_process_of(path)
+
+    def assert_no_process_of(self, path):
+        def others():
+            for link in pathlib.Path("/proc").glob("[0-9]*/exe"):
+                with contextlib.suppress(OSError):
+                    if os.readlink(link) == str(path):
+                        return True
+            return False
+
+        wait_for(f"the end of {path}", lambda: not others())
+
+    # --- Docker ---
+
+    def test_docker_that_is_not_there(self):
+        for path, words in ((str(self.folder / "none"), "No such file"), (self.dead_socket("dead"), "refused")):
+            config = self.config({"docker": {"socket": path}})
+            check = self.see("docker.reachable", "fail", words, "systemctl start docker", config=config)
+            self.assertIn(path, check["seen"])
+            report = self.report(config=config)
+            self.assertEqual(report.status, 2)
+            for name in ("registration.running", "images.runtimes"):
+                self.assertEqual(report.checks[name]["seen"], "docker.reachable has failed")
+            self.see("registration.running", "skip", words, config=config)
+            self.see("images.runtimes", "skip", words, config=config)
+
+    def test_docker_that_hangs_costs_one_deadline_and_the_rest_goes_on(self):
+        proxy = self.proxy(lambda method, target: STALL)
+        begun = time.monotonic()
+        report = self.report("--timeout", "2", config=self.config({"docker": {"socket": proxy.path}}))
+        self.assertLess(time.monotonic() - begun, patience(8))
+        self.assertGreater(report.checks["docker.reachable"]["duration_ms"], 1500)
+        self.assertEqual(report.document["counts"], {"pass": 9, "warn": 0, "fail": 1, "skip": 2})
+        self.assertIn("/_ping", report.checks["docker.reachable"]["seen"])
+        self.assertEqual(report.checks["agent.gate"]["verdict"], "pass")
+
+    def test_docker_that_hangs_later(self):
+        proxy = self.proxy(lambda method, target: STALL if "/images/" in target else PASS)
+        config = self.config({"docker": {"socket": proxy.path}})
+        report = self.report("--timeout", "2", "--only", "images", config=config)
+        self.assertEqual(report.verdicts(), {"images.runtimes": "skip"})
+        self.assertEqual(len(proxy.asked("GET /v")), 2, "of /info and one image")
+
+    def test_docker_that_talks_nonsense(self):
+        proxy = self.proxy()
+        config = self.config({"docker": {"socket": proxy.path}})
+        for action, words in ((answer(200, "[]"), "not Docker"), (answer(200, "{"), "JSON"), (HANG_UP, "/info"),
+                              (answer(500, {"message": "the disk \033[2J is on fire"}), "the disk ?[2J is on fire")):
+            proxy.set_script(lambda method, target, action=action: action if "/info" in target else PASS)
+            self.see("docker.reachable", "fail", words, config=config)
+
+    def test_end_of_tee_health_is_the_end_of_its_checks(self):
+        proxy = self.proxy(lambda method, target: STALL)
+        program = self.folder / "tee-health"
+        shutil.copy(TEE_HEALTH, program)
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            with subprocess.Popen([program, "--only", "docker", "--config",
+                                   self.config({"docker": {"socket": proxy.path}})],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+                wait_for("a call", lambda: proxy.asked("GET /_ping"))
+                process.send_signal(number)
+                self.assertEqual(process.wait(patience(10)), -number)
+            self.assert_no_process_of(program)
+            proxy.requests.clear()
+
+    # --- registration ---
+
+    def runsc(self, *arguments, **changes):
+        return dict(docker().oci_runtimes()["runsc"], runtimeArgs=["--network=none", *arguments], **changes)
+
+    def test_registration_that_the_file_has_not(self):
+        config = self.daemon_json(None)
+        self.see("registration.daemon_json", "fail", "no OCI runtime 'runsc'", "tee-install --with-gvisor",
+                 config=config)
+        self.see("registration.running", "fail", "next restart loses it", "tee-install --with-gvisor", config=config)
+
+    def test_file_that_is_not_there(self):
+        config = self.config({"docker": {"daemon_json": "/nonexistent/daemon.json"}})
+        self.see("registration.daemon_json", "warn", "/nonexistent/daemon.json", "docker.daemon_json", config=config)
+        self.see("registration.running", "pass", "no file", config=config)
+
+    def test_file_that_is_not_to_be_looked_at(self):
+        config = self.config({"docker": {"daemon_json": ""}})
+        self.see("registration.daemon_json", "skip", "docker.daemon_json is empty", config=config)
+        self.see("registration.running", "pass", config=config)
+
+    def test_file_that_docker_could_not_read(self):
+        for text, words in (("", "line 1"), ("{\n  \"runtimes\": x\n}", "line 2"),
+                            ('{"runtimes": {"runsc": {"path": "/a"}, "runsc": {"path": "/b"}}}', "stands twice")):
+            config = self.config({"docker": {"daemon_json": self.file("daemon.json", text)}})
+            self.see("registration.daemon_json", "fail", words, config=config)
+            self.see("registration.running", "fail", words, config=config)
+
+    def test_file_that_may_not_be_read_is_skipped(self):
+        proxy = self.proxy()
+        os.chmod(proxy.path, 0o666)
+        config = self.config({"docker": {"socket": proxy.path, "daemon_json": self.file("daemon.json", "{}", 0o600)}})
+        self.see("registration.daemon_json", "skip", "Permission denied", "root", config=config, **self.as_nobody())
+        self.see("registration.running", "skip", "whether its file agrees", config=config, **self.as_nobody())
+
+    def test_registered_program_that_is_not_there(self):
+        config = self.daemon_json({"path": "/nonexistent/runsc"})
+        self.see("registration.daemon_json", "fail", "/nonexistent/runsc", "tee-install", config=config)
+
+    def test_shim_whose_arguments_are_elsewhere_is_skipped(self):
+        config = self.daemon_json({"runtimeType": "io.containerd.runsc.v1"})
+        self.see("registration.daemon_json", "skip", "io.containerd.runsc.v1", config=config)
+
+    def test_dangerous_arguments(self):
+        for argument, verdict in (("--network=host", "fail"), ("--TESTONLY-unsafe-nonroot", "fail"),
+                                  ("--ignore-cgroups", "fail"), ("--debug", "warn"), ("--strace", "warn")):
+            with self.subTest(argument=argument):
+                check = self.see("registration.daemon_json", verdict, argument, "runtimeArgs",
+                                 config=self.daemon_json(self.runsc(argument)))
+                self.assertNotIn("--network=none", check["seen"])
+
+    def test_debug_log_that_all_can_read(self):
+        runtime = self.runsc("--debug", f"--debug-log={self.folder}/")
+        self.see("registration.daemon_json", "fail", "all users", "chmod", config=self.daemon_json(runtime))
+        self.folder.chmod(0o700)
+        self.see("registration.daemon_json", "warn", "--debug", config=self.daemon_json(runtime))
+
+    def test_file_that_tells_another_story_than_docker(self):
+        other = shutil.which("runc", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        self.see("registration.running", "fail", other, "systemctl reload docker",
+                 config=self.daemon_json(self.runsc(path=other)))
+        self.see("registration.running", "warn", "arguments", "systemctl reload docker",
+                 config=self.daemon_json(self.runsc("--platform=ptrace")))
+
+    def test_registration_that_docker_has_not_read(self):
+        self.addCleanup(docker().register, "tee-unread", None)
+        docker().register("tee-unread", self.runsc())
+        config = self.config({"gvisor": {"oci_runtime": "tee-unread"}})
+        self.see("registration.daemon_json", "pass", config=config)
+        self.see("registration.running", "fail", "has not read it", "systemctl reload docker", config=config)
+
+    def test_oci_runtime_that_nobody_knows(self):
+        config = self.config({"gvisor": {"oci_runtime": "tee-none"}})
+        self.see("registration.running", "fail", "unknown or invalid runtime name: tee-none",
+                 "tee-install --with-gvisor", config=config)
+
+    def test_configuration_without_gvisor_has_nothing_to_be_looked_for(self):
+        report = self.report(config=self.config({"gvisor": {"enabled": False}}))
+        for name in ("runsc.program", "registration.daemon_json", "registration.running"):
+            self.assertEqual(report.checks[name]["verdict"], "skip")
+            self.assertIn("there is to be no gVisor", report.checks[name]["seen"])
+
+    # --- images ---
+
+    def test_images_that_are_missing_or_have_another_guest(self):
+        for image in ("tee-test-old", "tee-test-bare"):
+            self.addCleanup(docker().untag, image)
+        docker().import_tar("tee-test-old", "tee.guest.version=0.0.1-older")
+        docker().import_tar("tee-test-bare", "unrelated=label")
+        for image, words in (("tee-test-none:latest", "no image"), ("tee-test-old:latest", "0.0.1-older"),
+                             ("tee-test-bare:latest", "no tee-guest")):
+            with self.subTest(image=image):
+                check = self.see("images.runtimes", "fail", image, "tee-install --with-runtime sh",
+                                 config=self.config({"runtimes": {"sh": {"image": image}}}))
+                self.assertIn(words, check["seen"])
+                self.assertNotIn("deno", check["seen"])
+
+    def test_each_image_that_is_wrong_is_told(self):
+        wrong = {"image": "tee-test-none:latest"}
+        check = self.see("images.runtimes", "fail", config=self.config({"runtimes": {"sh": wrong, "deno": wrong}}))
+        self.assertIn("runtime sh:", check["seen"])
+        self.assertIn("runtime deno:", check["seen"])
+        self.assertEqual(check["remedy"], "tee-install --with-runtime deno; tee-install --with-runtime sh")
+
+    # --- the agent ---
+
+    def test_socket_of_the_agent(self):
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(listener.close)
+        self.path = self.folder / "agent.sock"
+        self.see("agent.socket", "fail", "No such file", "tee-agent.socket")
+        listener.bind(str(self.path))
+        members = GROUP.gr_gid
+        for mode, group, verdict, words in ((0o666, members, "fail", "everybody"), (0o660, 0, "warn", "root"),
+                                            (0o600, members, "warn", "0600"), (0o664, members, "warn", "0664"),
+                                            (0o660, 4711471, "warn", "4711471"),
+                                            (0o660, members, "pass", GROUP.gr_name)):
+            with self.subTest(mode=oct(mode), group=group):
+                os.chown(self.path, 0, group)
+                os.chmod(self.path, mode)
+                self.see("agent.socket", verdict, words, "SocketMode" if verdict != "pass" else "")
+        self.path = self.file("file", "")
+        self.see("agent.socket", "fail", "is not a socket")
+
+    def test_agent_that_is_not_there(self):
+        self.path = self.dead_socket("agent.sock")
+        check = self.see("agent.answers", "fail", "refused", "tee-agent.socket")
+        self.assertIn(self.path, check["seen"])
+        report = self.report()
+        for name in ("agent.gate", "agent.mode"):
+            self.assertEqual(report.checks[name]["seen"], "agent.answers has failed")
+        self.see("agent.gate", "skip", "refused")
+
+    def test_agent_that_hangs(self):
+        self.path = self.proxy_of_agent(lambda method, target: STALL).path
+        report = self.report("--timeout", "2", "--only", "agent.answers", "--only", "agent.gate")
+        self.assertEqual(report.verdicts(), {"agent.answers": "fail", "agent.gate": "skip"})
+        self.assertIn("does not answer", report.checks["agent.answers"]["seen"])
+
+    def test_somebody_else_on_the_agents_socket(self):
+        proxy = self.proxy_of_agent()
+        self.path = proxy.path
+        for action in (answer(200, "[]"), answer(200, "hello"), answer(404, {}), answer(200, {})):
+            proxy.set_script(lambda method, target, action=action: action)
+            self.see("agent.answers", "fail", "is not tee-agent")
+
+    def scripted_status(self, changes):
+        status = merged(self.agent.get("/v1/status").json, changes)
+        self.path = self.proxy_of_agent(lambda method, target: answer(200, status)).path
+
+    def test_agent_of_another_version(self):
+        self.scripted_status({"version": "0.0.1-older"})
+        self.see("agent.answers", "warn", "0.0.1-older", "systemctl restart tee-agent")
+
+    def test_gate_that_is_checking(self):
+        self.scripted_status({"gate": {"state": "checking"}})
+        self.see("agent.gate", "warn", "still checking")
+
+    def test_words_of_a_peer_do_no_harm_to_a_terminal(self):
+        gate = {"state": "shut", "code": "x", "reason": "\033[2J" + "y" * 5000, "remedy": "a\nb"}
+        self.scripted_status({"gate": gate})
+        check = self.see("agent.gate", "fail", "shut (x): ?[2Jyyy", "a?b")
+        self.assertLessEqual(len(check["seen"]), 2048)
+
+
+class ShutGate(Checker, AgentTestCase):
+    changes = {"gvisor": {"oci_runtime": "tee-none"}}
+    open = False
+
+    def test_reason_and_remedy_are_the_agents_own(self):
+        gate = self.agent.wait_gate("oci_runtime_missing")
+        check = self.see("agent.gate", "fail", f"shut (oci_runtime_missing): {gate['reason']}")
+        self.assertEqual(check["remedy"], gate["remedy"])
+        self.see("agent.answers", "pass")
+
+
+class Disabled(Checker, AgentTestCase):
+    agent_environment = {"DISABLE_GVISOR": "true"}
+    changes = {"runtimes": {"sh": {"image": IMAGE_SH}}}
+
+    def test_mode_without_gvisor_is_a_warning(self):
+        self.see("agent.mode", "warn", "gVisor is DISABLED", "DISABLE_GVISOR")
+        self.see("agent.gate", "pass")
