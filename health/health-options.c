@@ -28,9 +28,9 @@ static void print_help(void) {
                      "  -h, --help             show this help\n"
                      "  -V, --version          show the version\n"
                      "\n"
-                     "$NO_COLOR is heeded. Exit status, as monitoring plugins have it: 0 all is well, 1 a warning, 2 a "
-                     "failure,\n"
-                     "3 it could not be told: no check that matters could look, or wrong use.\n",
+                     "$NO_COLOR is heeded.\n"
+                     "Exit status: 0 all is well, 1 a warning, 2 a failure, 3 it could not be told (no check that\n"
+                     "matters could look), or wrong use. So have monitoring plugins it.\n",
                      stdout);
 }
 

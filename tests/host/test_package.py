@@ -7,7 +7,6 @@ import hashlib
 import json
 import pathlib
 import re
-import signal
 import subprocess
 import threading
 import unittest
@@ -52,7 +51,7 @@ class Package:
         call("rm", "-rf", folder)
         call("dpkg-deb", "--extract", packages.package(self.suite), folder)
         programs = sorted([*folder.glob("usr/bin/*"), *folder.glob("usr/sbin/*")])
-        self.assertGreaterEqual(len(programs), 4)
+        self.assertGreaterEqual(len(programs), 5)
         for program in programs:
             done = call("hardening-check", "--nocfprotection", program)
             self.assertEqual(done.returncode, 0, done.stdout)
@@ -118,6 +117,12 @@ class PackageTestCase(HostTestCase):
     def assert_hello(self):
         done = self.hello()
         self.assertEqual((done.status, done.stdout, done.stderr), (0, "hello from a sandbox\n", ""), done)
+
+    def health(self, status):
+        """The checks of tee-health that are not well."""
+        done = self.host.run(["tee-health", "--json"])
+        self.assertEqual(done.status, status, done)
+        return {check["id"] for check in json.loads(done.stdout)["checks"] if check["verdict"] in ("warn", "fail")}
 
     def state(self, unit, *names):
         said = self.host.succeed(["systemctl", "show", unit, *(f"--property={name}" for name in names)])
@@ -205,10 +210,12 @@ class Scenes:
         self.assertRegex(done.stderr, r"refused \(oci_runtime_missing\): Docker knows no OCI runtime 'runsc'")
         self.assertRegex(done.stderr, r"remedy: .*runsc")
         self.assertRegex(self.warnings(), r"The gate is shut \(oci_runtime_missing\): Docker knows no OCI runtime 'runsc'")
+        self.assertEqual(self.health(2) & {"registration.running", "agent.gate"}, {"registration.running", "agent.gate"})
         process = self.state("tee-agent.service", "MainPID")
 
         self.make_ready()
         self.assert_hello()  # at once, and by the agent that refused before
+        self.assertEqual(self.health(0), set())
         self.assertEqual(self.state("tee-agent.service", "MainPID"), process)
         result = json.loads(self.host.succeed(["tee-run", "--json", "/srv/hello.ts"]))
         self.assertEqual((result["sandbox"]["gvisor"], result["sandbox"]["oci_runtime"]), (True, "runsc"))
@@ -235,6 +242,7 @@ class Scenes:
         said = self.warnings(since)
         self.assertIn(guides("banner"), said)
         self.assertEqual(said.count(guides("warning")), 1)
+        self.assertEqual(self.health(1), {"agent.mode"})
 
     def test_the_autopkgtest_passes(self):
         self.prepare()

@@ -218,7 +218,8 @@ class RuntimeImages(unittest.TestCase):
         for more in (["--dry-run"], [], [], ["--force"]):
             done = self.install(*self.with_deno("--json", *more))
             result = json.loads(done.output)
-            self.assertEqual(set(result), {"runtime", "image", "state", "id", "runtime_version", "guest_version"})
+            self.assertEqual(set(result), {"runtime", "image", "state", "id", "runtime_version", "adapter",
+                                           "guest_version"})
             self.assertEqual((result["image"], result["runtime_version"]), (IMAGE_DENO, "2.9.5"))
             states.append(result["state"])
         self.assertEqual(states, ["would_be_made", "made", "up_to_date", "made"])
