@@ -15,9 +15,9 @@ MADE = TEST_DIR / "host" / "packages"
 ADDRESS = "http://localhost/tee-agent"
 
 
-def build(suite, folder):
-    """Builds it in a clean Debian. Returns the folder with all that came out."""
-    call([ROOT / "packaging" / "deb", "--output", folder, suite])
+def build(suite, folder, options=""):
+    """Builds it in a clean Debian, with these DEB_BUILD_OPTIONS. Returns the folder with all that came out."""
+    call(["env", f"DEB_BUILD_OPTIONS={options}", ROOT / "packaging" / "deb", "--output", folder, suite])
     return folder / suite
 
 

@@ -18,6 +18,7 @@ import keys
 import packages
 import repository
 import servers
+import trees
 
 DENO = ROOT / "build" / "cache" / "deno-2.9.5" / "deno"
 CONFIG = "/etc/tee/tee.conf"
@@ -63,13 +64,20 @@ class Package:
         self.assertNotRegex(said, r"\(NEEDED\)")
 
     def test_the_build_is_reproducible(self):
-        again = packages.build(self.suite, packages.MADE / "again")
+        again = packages.build(self.suite, packages.MADE / "again", "nocheck")
         names = sorted(path.name for path in again.glob("*.deb"))
         self.assertEqual(len(names), 2, "the package and its debug symbols")
         for name in names:
             first, second = (hashlib.sha256((folder / name).read_bytes()).hexdigest()
                              for folder in (packages.built(self.suite), again))
             self.assertEqual(first, second, name)
+
+    def test_piuparts_finds_nothing_left_after_a_purge(self):
+        options = ["--keep-sources-list", "--no-eatmydata", "--pedantic-purge-test",
+                   "--ignore=/var/cache/debconf/tmp.ci"]  # apt's own
+        done = call("piuparts", *options, "--distribution", self.suite, "--existing-chroot",
+                    trees.tree(self.suite, "bare"), packages.package(self.suite))
+        self.assertEqual(done.returncode, 0, done.stdout[-3000:])
 
     def test_its_version_is_the_programs(self):
         version = re.search(r'TEE_VERSION "(.*)"', (ROOT / "lib" / "version.h").read_text("ascii"))[1]
@@ -335,6 +343,9 @@ class Scenes:
     def test_killed_it_comes_back_and_frozen_the_watchdog_sees_to_that(self):
         self.prepare()
         self.install()
+        self.assertEqual(self.state("tee-agent.service", "WatchdogUSec"), ("30s",))
+        self.host.write_file("/etc/systemd/system/tee-agent.service.d/override.conf", "[Service]\nWatchdogSec=5\n")
+        self.host.succeed("systemctl daemon-reload")  # so that the test takes less long
         self.assert_hello()
         for how in ("SIGKILL", "SIGSTOP"):
             with self.subTest(how):
