@@ -174,7 +174,7 @@ static void open_gate(Gate *gate) {
 static void shut_after_reply(Gate *gate, const DockerReply *reply) {
         if (reply->error == -ECONNREFUSED)
                 shut(gate, "docker_unreachable", reply->message,
-                     "systemctl start docker; the user tee must be in the group docker");
+                     "systemctl start docker, or where there is none: apt-get install docker.io");
         else
                 shut(gate, "docker_error", reply->message, LOOK_AT_DOCKER);
 }

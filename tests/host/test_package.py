@@ -359,6 +359,21 @@ class Scenes:
         records = [record["MESSAGE"] for record in self.host.journal("tee-agent.service")]
         self.assertTrue(any("Watchdog timeout" in record for record in records), records)
 
+    def test_before_docker_is_there_it_runs_and_says_so(self):
+        self.variant = "bare"
+        self.prepare()
+        self.apt("install", "--no-install-recommends", "tee-agent")
+        done = self.hello()
+        self.assertEqual(done.status, 125)
+        self.assertRegex(done.stderr, r"(?s)refused \(docker_unreachable\).*remedy: .*apt-get install docker\.io")
+        self.assertEqual(self.state("tee-agent.service", "ActiveState"), ("active",))
+        self.host.write_file("/etc/systemd/system/docker.service.d/tests.conf", "[Service]\nExecStart=\n"
+                             "ExecStart=/usr/sbin/dockerd -H fd:// --bridge=none --iptables=false\n")
+        self.host.succeed("rm /etc/docker/daemon.json")
+        self.host.succeed(["tee-install", "--with-docker", "--with-gvisor", "--key-fingerprint", keys.fingerprint("gvisor")])
+        self.host.succeed(["tee-install", "--with-runtime", "deno", "--deno", "/srv/deno"])
+        self.assert_hello()
+
     def test_a_wrong_configuration_is_told_and_mended_without_more_ado(self):
         self.prepare()
         self.apt("install", "tee-agent")
