@@ -13,6 +13,7 @@
 #include "job.h"
 #include "journal.h"
 #include "log.h"
+#include "message-ids.h"
 #include "notifier.h"
 #include "pool.h"
 #include "retired.h"
@@ -39,6 +40,7 @@ struct Agent {
         Pool *pool;
         Retired *retired;
         Admission *admission;
+        Journal *journal;
         Job *jobs;
 
         sd_event_source *pump, *turn_over;
@@ -161,7 +163,7 @@ static void on_job_ended(Job *job, const Result *result, const Refusal *refusal,
                 journal_execution_ended(runtime, job_uid(job), result);
         } else {
                 agent->refused++;
-                journal_refused(execution_id(job_execution(job)), runtime, job_uid(job), refusal);
+                journal_refused(agent->journal, execution_id(job_execution(job)), runtime, job_uid(job), refusal);
         }
         on_failure(agent, failure);
         job_finish(agent, job);
@@ -195,7 +197,7 @@ static bool pump_one(Agent *agent, Execution *execution) {
         runtime = config_runtime(agent->config, request->runtime);
         admission_remove(agent->admission, execution);
         if (!agent->config->gvisor_enabled)
-                log_line(LOG_WARNING, "%s", banner_execution_without_gvisor);
+                log_message(LOG_WARNING, MESSAGE_EXECUTION_WITHOUT_GVISOR, "%s", banner_execution_without_gvisor);
         execution_start(execution, &(ExecutionStart){
                                            .context = &context,
                                            .config = agent->config,
@@ -236,8 +238,9 @@ static int on_farewell_over(sd_event_source *source, uint64_t usec, void *userda
 
         (void) source;
         (void) usec;
-        log_line(LOG_WARNING, "Stopping with %zu sandboxes that Docker has not removed yet; the next start will",
-                 containers_count(agent->containers));
+        log_message(LOG_WARNING, MESSAGE_SANDBOX_NOT_REMOVED,
+                    "Stopping with %zu sandboxes that Docker has not removed yet; the next start will",
+                    containers_count(agent->containers));
         return sd_event_exit(agent->event, 0);
 }
 
@@ -269,7 +272,7 @@ static void on_changed(void *userdata) {
 
 static void refuse(Agent *agent, HttpExchange *exchange, const char *runtime, Refusal *refusal) {
         agent->refused++;
-        journal_refused(NULL, runtime, http_exchange_uid(exchange), refusal);
+        journal_refused(agent->journal, NULL, runtime, http_exchange_uid(exchange), refusal);
         http_exchange_refuse(exchange, refusal);
         refusal_deinit(refusal);
 }
@@ -403,7 +406,7 @@ static void on_http_refused(const Refusal *refusal, void *userdata) {
         Agent *agent = userdata;
 
         agent->refused++;
-        journal_refused(NULL, NULL, (uid_t) -1, refusal);
+        journal_refused(agent->journal, NULL, NULL, (uid_t) -1, refusal);
 }
 
 static const HttpRoute routes[] = {
@@ -444,7 +447,8 @@ static void apply_config(Agent *agent, Config *config) {
         if (r >= 0)
                 r = gate_set_config(agent->gate, config);
         if (r < 0) {
-                log_line(LOG_ERR, "The configuration stays as it was: %s", strerror(-r));
+                log_message(LOG_ERR, MESSAGE_CONFIGURATION_REFUSED, "The configuration stays as it was: %s",
+                            strerror(-r));
                 (void) pool_set_config(agent->pool, agent->config); /* an empty pool, if that fails, too */
                 config_free(config);
                 return;
@@ -456,7 +460,7 @@ static void apply_config(Agent *agent, Config *config) {
         if (restart)
                 log_line(LOG_WARNING, "%s has changed, which needs a restart", restart);
         if (was_enabled && !config->gvisor_enabled)
-                log_line(LOG_WARNING, "%s", banner_gvisor_disabled);
+                log_message(LOG_WARNING, MESSAGE_GVISOR_DISABLED, "%s", banner_gvisor_disabled);
 }
 
 void agent_reload(Agent *agent) {
@@ -469,7 +473,8 @@ void agent_reload(Agent *agent) {
         if (reloading)
                 notifier_send(agent->notifier, reloading);
         if (load_config(agent, &config, &message) < 0)
-                log_line(LOG_ERR, "The configuration stays as it was: %s", message ? message : "out of memory");
+                log_message(LOG_ERR, MESSAGE_CONFIGURATION_REFUSED, "The configuration stays as it was: %s",
+                            message ? message : "out of memory");
         else
                 apply_config(agent, config);
         notifier_send(agent->notifier, "READY=1");
@@ -580,6 +585,8 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
                 r = retired_new(agent->event, &agent->retired);
         if (r >= 0)
                 r = admission_new(agent->event, &agent->admission);
+        if (r >= 0)
+                r = journal_new(agent->event, &agent->journal);
         return r < 0 ? r : http_new(agent->event, listen_fd, &options, &agent->http);
 }
 
@@ -605,7 +612,7 @@ int agent_new(sd_event *event, Config *config, const char *disable_gvisor, int l
                 return r;
         agent->config = config;
         if (!config->gvisor_enabled)
-                log_line(LOG_WARNING, "%s", banner_gvisor_disabled);
+                log_message(LOG_WARNING, MESSAGE_GVISOR_DISABLED, "%s", banner_gvisor_disabled);
         gate_check(agent->gate);
         *ret_agent = TAKE_PTR(agent);
         return 0;
@@ -623,6 +630,7 @@ Agent *agent_free(Agent *agent) {
                 job_free(job);
         }
         admission_free(agent->admission);
+        journal_free(agent->journal);
         retired_free(agent->retired);
         pool_free(agent->pool);
         gate_free(agent->gate);

@@ -11,6 +11,7 @@
 #include "file-stamp.h"
 #include "images.h"
 #include "log.h"
+#include "message-ids.h"
 #include "registration.h"
 #include "version.h"
 
@@ -143,7 +144,8 @@ static void shut(Gate *gate, const char *code, const char *reason, const char *r
         check_in(gate, gate->retry_usec);
         gate->retry_usec = gate->retry_usec >= RETRY_LAST_USEC / 2 ? RETRY_LAST_USEC : gate->retry_usec * 2;
         if (news)
-                log_line(LOG_ERR, "The gate is shut (%s): %s. Remedy: %s", code, reason ? reason : "", remedy);
+                log_message(LOG_ERR, objection_message_id(code), "The gate is shut (%s): %s. Remedy: %s", code,
+                            reason ? reason : "", remedy);
         gate->changed(gate->userdata);
 }
 
@@ -162,11 +164,11 @@ static void open_gate(Gate *gate) {
                 check_in(gate, RETRY_LAST_USEC);
         if (news && gate->config->gvisor_enabled) {
                 log_line(LOG_INFO, "✓ gVisor sandboxing: ENABLED");
-                log_line(LOG_INFO, "The gate is open: OCI runtime %s, kernel %s", config_oci_runtime(gate->config),
-                         gate->kernel ? gate->kernel : "unknown");
+                log_message(LOG_INFO, MESSAGE_GATE_OPEN, "The gate is open: OCI runtime %s, kernel %s",
+                            config_oci_runtime(gate->config), gate->kernel ? gate->kernel : "unknown");
         } else if (news) {
-                log_line(LOG_WARNING, "The gate is open WITHOUT gVisor: OCI runtime %s",
-                         config_oci_runtime(gate->config));
+                log_message(LOG_WARNING, MESSAGE_GATE_OPEN_WITHOUT_GVISOR,
+                            "The gate is open WITHOUT gVisor: OCI runtime %s", config_oci_runtime(gate->config));
         }
         gate->changed(gate->userdata);
 }
@@ -277,7 +279,8 @@ static void on_swept(int error, const char *message, size_t found, void *userdat
         Gate *gate = userdata;
 
         if (found > 0)
-                log_line(LOG_NOTICE, "Removing %zu sandboxes that an earlier agent left", found);
+                log_message(LOG_NOTICE, MESSAGE_SANDBOXES_SWEPT, "Removing %zu sandboxes that an earlier agent left",
+                            found);
         gate->swept = error == 0;
         if (!gate->sweeping)
                 return; /* the check that asked was given up */
@@ -345,7 +348,8 @@ static void distrust_if_other(Gate *gate, const cJSON *info, const char *path) {
         gate->registered = TAKE_PTR(registered);
         if (same || gate->state != GATE_OPEN)
                 return;
-        log_line(LOG_NOTICE, "The OCI runtime is not the one that was checked; it is proven anew");
+        log_message(LOG_NOTICE, MESSAGE_OCI_RUNTIME_CHANGED,
+                    "The OCI runtime is not the one that was checked; it is proven anew");
         gate->state = GATE_CHECKING;
         gate->changed(gate->userdata);
 }
@@ -439,6 +443,8 @@ static void on_ping(const DockerReply *reply, void *userdata) {
                 return;
         }
         gate->call = docker_call_free(gate->call);
+        if (gate->state == GATE_SHUT && strcmp(gate->objection.code, "docker_unreachable") == 0)
+                log_message(LOG_NOTICE, MESSAGE_DOCKER_FOUND, "Docker answers again");
         gate->events_since_usec = gate->events ? gate->events_since_usec : now_usec();
         if (!gate->events)
                 r = docker_events(gate->docker, on_event, on_events_ended, gate, &gate->events);
@@ -591,7 +597,8 @@ const char *gate_admit(Gate *gate, const char *runtime, Refusal *ret_refusal) {
         size_t index;
 
         if (gate->state == GATE_OPEN && binary_has_changed(gate)) {
-                log_line(LOG_NOTICE, "The OCI runtime's binary %s has changed; it is checked again", gate->binary_path);
+                log_message(LOG_NOTICE, MESSAGE_OCI_RUNTIME_CHANGED,
+                            "The OCI runtime's binary %s has changed; it is checked again", gate->binary_path);
                 gate_distrust(gate);
         }
         if (gate->state == GATE_CHECKING || (gate->state == GATE_SHUT && gate->doubted))

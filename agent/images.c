@@ -5,6 +5,7 @@
 
 #include "images.h"
 #include "log.h"
+#include "message-ids.h"
 #include "text.h"
 #include "version.h"
 
@@ -103,8 +104,10 @@ static void on_image(const DockerReply *reply, void *userdata) {
         image->id = NULL;
         judge(image, runtime, reply);
         if (image->objection.code && image->objection.code != old_code)
-                log_line(LOG_ERR, "Runtime %s is not available (%s): %s", runtime->name, image->objection.code,
-                         image->objection.reason ? image->objection.reason : "");
+                log_message(LOG_ERR, MESSAGE_RUNTIME_UNAVAILABLE, "Runtime %s is not available (%s): %s. Remedy: %s",
+                            runtime->name, image->objection.code,
+                            image->objection.reason ? image->objection.reason : "",
+                            image->objection.remedy ? image->objection.remedy : "");
         r = images->next < images->size ? ask_next(images) : 0;
         if (r < 0 || images->next == images->size)
                 images->looked(r, images->userdata);

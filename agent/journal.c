@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* One record for each execution that ended and each request that was refused, with fields that a machine can select. */
+/* One record for each execution that ended and each request that was refused, with fields that a machine can select.
+ * Executions are bounded by what they cost; refusals cost their client nothing, so their records are bounded here: so
+ * many in a span of time that begins with the first of them, and at its end one that counts the others. */
 
 #include "journal.h"
 #include "log.h"
+#include "message-ids.h"
+
+#include <errno.h>
 
 #define FIELDS_MAX 12
+#define REFUSALS_MAX 50U
+#define REFUSALS_USEC (10 * USEC_PER_SEC)
+
+struct Journal {
+        sd_event_source *timer; /* the span's end; off while there is none */
+        size_t refusals;        /* in this span */
+};
 
 typedef struct Fields {
         char *texts[FIELDS_MAX + 1];
@@ -25,6 +37,62 @@ static void fields_deinit(Fields *fields) {
                 free(fields->texts[i]);
 }
 
+static void tell_held_back(Journal *journal) {
+        size_t held_back = journal->refusals > REFUSALS_MAX ? journal->refusals - REFUSALS_MAX : 0;
+        __attribute__((cleanup(fields_deinit))) Fields fields = {0};
+
+        journal->refusals = 0;
+        if (held_back == 0)
+                return;
+        fields_add(&fields, text_format("TEE_HELD_BACK=%zu", held_back));
+        log_record(LOG_WARNING, MESSAGE_REFUSALS_HELD_BACK, (const char *const *) fields.texts,
+                   "%zu more requests were refused in the last %llu seconds and have no record", held_back,
+                   (unsigned long long) (REFUSALS_USEC / USEC_PER_SEC));
+}
+
+static int on_span_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        tell_held_back(userdata);
+        return 0;
+}
+
+int journal_new(sd_event *event, Journal **ret_journal) {
+        CLEANUP(journal_freep) Journal *journal = calloc(1, sizeof(*journal));
+        int r;
+
+        if (!journal)
+                return -ENOMEM;
+        r = sd_event_add_time_relative(event, &journal->timer, CLOCK_MONOTONIC, 0, 0, on_span_over, journal);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(journal->timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(journal->timer, "journal-refusals");
+        *ret_journal = TAKE_PTR(journal);
+        return 0;
+}
+
+Journal *journal_free(Journal *journal) {
+        if (!journal)
+                return NULL;
+        tell_held_back(journal);
+        sd_event_source_disable_unref(journal->timer);
+        free(journal);
+        return NULL;
+}
+
+/* Does this refusal get a record? */
+static bool count_refusal(Journal *journal) {
+        if (journal->refusals++ > 0)
+                return journal->refusals <= REFUSALS_MAX;
+        /* Without its end the span would hold back all that comes. */
+        if (sd_event_source_set_time_relative(journal->timer, REFUSALS_USEC) < 0 ||
+            sd_event_source_set_enabled(journal->timer, SD_EVENT_ONESHOT) < 0)
+                journal->refusals = 0;
+        return true;
+}
+
 static void fields_add_client(Fields *fields, const char *execution_id, const char *runtime, uid_t client) {
         if (execution_id)
                 fields_add(fields, text_format("TEE_EXECUTION_ID=%s", execution_id));
@@ -37,6 +105,24 @@ static void fields_add_client(Fields *fields, const char *execution_id, const ch
 /* What is the host's or ours is worth a warning; what programs do is not. */
 static int outcome_priority(Outcome outcome) {
         return outcome == OUTCOME_INTERNAL_ERROR ? LOG_ERR : outcome == OUTCOME_SANDBOX_CRASH ? LOG_WARNING : LOG_INFO;
+}
+
+static const char *outcome_message_id(Outcome outcome) {
+        switch (outcome) {
+        case OUTCOME_WALL_LIMIT:
+        case OUTCOME_CPU_LIMIT:
+        case OUTCOME_MEMORY_LIMIT:
+        case OUTCOME_OUTPUT_LIMIT:
+        case OUTCOME_PROCESS_LIMIT:
+        case OUTCOME_DISK_LIMIT:
+                return MESSAGE_LIMIT_REACHED;
+        case OUTCOME_SANDBOX_CRASH:
+                return MESSAGE_SANDBOX_CRASH;
+        case OUTCOME_INTERNAL_ERROR:
+                return MESSAGE_INTERNAL_ERROR;
+        default:
+                return NULL;
+        }
 }
 
 void journal_execution_ended(const char *runtime, uid_t client, const Result *result) {
@@ -54,9 +140,10 @@ void journal_execution_ended(const char *runtime, uid_t client, const Result *re
         }
         fields_add(&fields, text_format("TEE_WALL_USEC=%llu", (unsigned long long) result->run_usec));
         fields_add(&fields, text_format("TEE_GVISOR=%d", result->gvisor));
-        log_record(outcome_priority(result->outcome), NULL, (const char *const *) fields.texts,
-                   "Execution %s of %s ended: %s%s%s (%.1f ms)", result->id, runtime, status, result->cause ? ", " : "",
-                   result->cause ? result->cause : "", (double) result->total_usec / 1000.0);
+        log_record(outcome_priority(result->outcome), outcome_message_id(result->outcome),
+                   (const char *const *) fields.texts, "Execution %s of %s ended: %s%s%s (%.1f ms)", result->id,
+                   runtime, status, result->cause ? ", " : "", result->cause ? result->cause : "",
+                   (double) result->total_usec / 1000.0);
 }
 
 void journal_client_left(const char *execution_id, const char *runtime, uid_t client) {
@@ -69,9 +156,12 @@ void journal_client_left(const char *execution_id, const char *runtime, uid_t cl
                    outcome_name(OUTCOME_CANCELLED));
 }
 
-void journal_refused(const char *execution_id, const char *runtime, uid_t client, const Refusal *refusal) {
+void journal_refused(Journal *journal, const char *execution_id, const char *runtime, uid_t client,
+                     const Refusal *refusal) {
         __attribute__((cleanup(fields_deinit))) Fields fields = {0};
 
+        if (!count_refusal(journal))
+                return;
         fields_add_client(&fields, execution_id, runtime, client);
         fields_add(&fields, text_format("TEE_CODE=%s", refusal->code));
         fields_add(&fields, text_format("TEE_HTTP_STATUS=%u", refusal->status));

@@ -5,14 +5,26 @@
 #include "result.h"
 
 #include <sys/types.h>
+#include <systemd/sd-event.h>
 
-/* The agent's records in the journal about single requests (fields: docs/ARCHITECTURE.md). Never the program's source,
+/* The agent's records in the journal about single requests (fields: tee-agent(8)). Never the program's source,
  * environment or output. */
+
+typedef struct Journal Journal;
+
+int journal_new(sd_event *event, Journal **ret_journal);
+
+/* Tells what it has held back. */
+Journal *journal_free(Journal *journal);
+
+DEFINE_CLEANUP(Journal *, journal_free)
 
 void journal_execution_ended(const char *runtime, uid_t client, const Result *result);
 
 /* There is no result, since nobody is there to have it. */
 void journal_client_left(const char *execution_id, const char *runtime, uid_t client);
 
-/* runtime and execution_id may be NULL, client (uid_t) -1. */
-void journal_refused(const char *execution_id, const char *runtime, uid_t client, const Refusal *refusal);
+/* runtime and execution_id may be NULL, client (uid_t) -1. Of a flood only the first are recorded, and how many more
+ * there were. */
+void journal_refused(Journal *journal, const char *execution_id, const char *runtime, uid_t client,
+                     const Refusal *refusal);

@@ -4,6 +4,7 @@
 
 #include "agent.h"
 #include "log.h"
+#include "message-ids.h"
 #include "version.h"
 
 #include <errno.h>
@@ -77,7 +78,7 @@ static int read_config(const char *path, Config **ret_config) {
         if (r >= 0)
                 r = config_apply_disable_gvisor(config, getenv("DISABLE_GVISOR"), &message);
         if (r < 0)
-                log_line(LOG_ERR, "%s", message ? message : strerror(-r));
+                log_message(LOG_ERR, MESSAGE_CONFIGURATION_REFUSED, "%s", message ? message : strerror(-r));
         else
                 *ret_config = TAKE_PTR(config);
         return r;

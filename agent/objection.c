@@ -4,6 +4,7 @@
  * journal and by systemctl status, where a line feed has a meaning of its own: what Docker said is cleaned first. */
 
 #include "objection.h"
+#include "message-ids.h"
 #include "text.h"
 
 #include <string.h>
@@ -21,6 +22,26 @@ void objection_set(Objection *objection, const char *code, const char *reason, c
         text_clean(words.remedy);
         objection_deinit(objection); /* last: what is copied may have been its own */
         *objection = words;
+}
+
+const char *objection_message_id(const char *code) {
+        static const struct {
+                const char *code, *message_id;
+        } known[] = {
+                {"docker_unreachable", MESSAGE_GATE_DOCKER_UNREACHABLE},
+                {"docker_error", MESSAGE_GATE_DOCKER_ERROR},
+                {"oci_runtime_missing", MESSAGE_GATE_OCI_RUNTIME_MISSING},
+                {"registration_mismatch", MESSAGE_GATE_REGISTRATION_MISMATCH},
+                {"image_missing", MESSAGE_GATE_IMAGE_MISSING},
+                {"guest_version_mismatch", MESSAGE_GATE_GUEST_VERSION_MISMATCH},
+                {"not_gvisor", MESSAGE_GATE_NOT_GVISOR},
+                {"probe_failed", MESSAGE_GATE_PROBE_FAILED},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+                if (strcmp(known[i].code, code) == 0)
+                        return known[i].message_id;
+        return NULL;
 }
 
 bool objection_is(const Objection *objection, const char *code, const char *reason) {

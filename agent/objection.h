@@ -15,4 +15,7 @@ void objection_deinit(Objection *objection);
 /* Copies the words; a lack of memory leaves them out, never the code. Each objection has a remedy. */
 void objection_set(Objection *objection, const char *code, const char *reason, const char *remedy);
 
+/* The MESSAGE_ID of a gate that is shut for this code; NULL for a code of no gate's. */
+const char *objection_message_id(const char *code);
+
 bool objection_is(const Objection *objection, const char *code, const char *reason);

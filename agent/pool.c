@@ -6,6 +6,7 @@
 
 #include "pool.h"
 #include "log.h"
+#include "message-ids.h"
 
 #include <errno.h>
 #include <string.h>
@@ -113,8 +114,8 @@ static void place_fails(Place *place, SandboxFailure failure, const char *messag
         Shelf *shelf = place->shelf;
         Pool *pool = shelf->pool;
 
-        log_line(LOG_WARNING, "A sandbox of %s that %s has failed: %s", shelf->runtime->name,
-                 place->ready ? "stood ready" : "was being made", message ? message : "");
+        log_message(LOG_WARNING, MESSAGE_POOL_FAILING, "A sandbox of %s that %s has failed: %s", shelf->runtime->name,
+                    place->ready ? "stood ready" : "was being made", message ? message : "");
         place_remove(place);
         shelf_pause(shelf);
         pool->handlers.failed(failure, pool->userdata);
@@ -328,7 +329,8 @@ void pool_fill(Pool *pool, size_t index, const SandboxContext *context, const ch
                 int r = place_add(shelf, context);
 
                 if (r < 0) {
-                        log_line(LOG_WARNING, "No sandbox of %s can be made: %s", shelf->runtime->name, strerror(-r));
+                        log_message(LOG_WARNING, MESSAGE_POOL_FAILING, "No sandbox of %s can be made: %s",
+                                    shelf->runtime->name, strerror(-r));
                         shelf_pause(shelf);
                         return;
                 }

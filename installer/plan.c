@@ -6,6 +6,7 @@
 
 #include "plan.h"
 #include "log.h"
+#include "message-ids.h"
 #include "paths.h"
 #include "record.h"
 
@@ -16,11 +17,6 @@
 #include <sys/file.h>
 
 #define STEPS_MAX 16U
-
-/* What an operator may have to know of later, for the journal's catalog. */
-#define MESSAGE_CHANGED "2d79a623c5a542aeb99165c7ed1ebcc1"
-#define MESSAGE_TAKEN_BACK "a8274e9ba14d4309bfc79bfb6e7d102b"
-#define MESSAGE_FAILED "f261e1d49d0b46f8b09dbca22ecff7b8"
 
 typedef enum Result {
         RESULT_NONE,

@@ -7,6 +7,7 @@
 
 #include "containers.h"
 #include "log.h"
+#include "message-ids.h"
 #include "template.h"
 
 #include <errno.h>
@@ -156,13 +157,14 @@ static void remove_later(Container *container, const char *message) {
 
         container->failures++;
         if (container->failures == REMOVE_TRIES_LOGGED && container->unsure_until_usec == 0)
-                log_line(LOG_WARNING, "Sandbox %s could not be removed and is tried again: %s", container->name,
-                         message);
+                log_message(LOG_WARNING, MESSAGE_SANDBOX_NOT_REMOVED,
+                            "Sandbox %s could not be removed and is tried again: %s", container->name, message);
         container->retry = sd_event_source_disable_unref(container->retry);
         r = sd_event_add_time_relative(container->containers->event, &container->retry, CLOCK_MONOTONIC,
                                        REMOVE_RETRY_USEC, 0, on_retry, container);
         if (r < 0 && r != -ESTALE) /* ESTALE: the loop has ended */
-                log_line(LOG_ERR, "Sandbox %s is left to the next start's sweep: %s", container->name, strerror(-r));
+                log_message(LOG_ERR, MESSAGE_SANDBOX_NOT_REMOVED, "Sandbox %s is left to the next start's sweep: %s",
+                            container->name, strerror(-r));
 }
 
 static void on_removed(const DockerReply *reply, void *userdata) {

@@ -9,6 +9,7 @@
  */
 
 #include "log.h"
+#include "message-ids.h"
 #include "text.h"
 
 #include <errno.h>
@@ -119,7 +120,7 @@ static bool tell_lost(void) {
         if (log_lost == 0)
                 return true;
         (void) snprintf(message, sizeof(message), "%u records are missing here: journald took none", log_lost);
-        if (write_journal(LOG_WARNING, NULL, NULL, message) < 0)
+        if (write_journal(LOG_WARNING, MESSAGE_RECORDS_LOST, NULL, message) < 0)
                 return false;
         log_lost = 0;
         return journal_has_room();

@@ -20,3 +20,6 @@ void log_record(int priority, const char *message_id, const char *const *fields,
         PRINTF_LIKE(4, 5);
 
 #define log_line(priority, ...) log_record((priority), NULL, NULL, __VA_ARGS__)
+
+/* A record of one of the kinds in message-ids.h. */
+#define log_message(priority, message_id, ...) log_record((priority), (message_id), NULL, __VA_ARGS__)

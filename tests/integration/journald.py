@@ -58,9 +58,9 @@ class Journald:
                               stdout=subprocess.PIPE, check=True, timeout=patience(20))
         return [{name: text_of(value) for name, value in json.loads(line).items()} for line in done.stdout.splitlines()]
 
-    def wait_entry(self, **fields):
+    def wait_entry(self, seconds=10, **fields):
         """The one entry that has these fields. It comes by a datagram, so it may take its time."""
-        entry, = wait_for(f"an entry with {fields}", lambda: self.entries(**fields), 10)
+        entry, = wait_for(f"an entry with {fields}", lambda: self.entries(**fields), seconds)
         return entry
 
     def close(self):

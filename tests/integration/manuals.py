@@ -130,8 +130,14 @@ def sources():
 
 
 def message_ids():
-    """id → the file that has it."""
-    return {found: path for path, text in sources() for found in re.findall(r'"([0-9a-f]{32})"', text)}
+    """id → its name in lib/message-ids.h."""
+    return {number: name for name, number in re.findall(r'^#define (MESSAGE_\w+) "([0-9a-f]{32})"$',
+                                                        read(ROOT / "lib" / "message-ids.h"), re.MULTILINE)}
+
+
+def users_of(name):
+    """The texts of the sources that use it."""
+    return [text for path, text in sources() if path.suffix == ".c" and re.search(rf"\b{name}\b", text)]
 
 
 def catalog():

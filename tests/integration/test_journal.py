@@ -8,6 +8,7 @@ import signal
 
 from harness import Agent, AgentTestCase
 from journald import Journald
+from manuals import message_ids
 from places import guides, wait_for
 
 CANARY = "canary0817"
@@ -93,6 +94,59 @@ class Journal(JournalTestCase):
             self.journal.process.send_signal(signal.SIGCONT)
         wait_for("room", lambda: self.agent.get("/nothing").status == 404 and [
             one for one in self.journal.entries(PRIORITY="4") if "records are missing here" in one["MESSAGE"]])
+
+
+class MessageIds(JournalTestCase):
+    """What an operator may have to act on can be selected, and explained by the catalog."""
+
+    changes = {"agent": {"max_running": 2}, "runtimes": {
+        "gone": {"image": "tee-test-gone:latest", "entry": "main.sh", "command": ["/bin/busybox", "sh"]}}}
+
+    def number(self, name):
+        return next(number for number, one in message_ids().items() if one == f"MESSAGE_{name}")
+
+    def wait_message(self, name, **fields):
+        return wait_for(name, lambda: self.journal.entries(MESSAGE_ID=self.number(name), **fields))[-1]
+
+    def test_gate_that_shuts_and_opens(self):
+        self.wait_message("GATE_OPEN")
+        self.addCleanup(self.agent.wait_open)
+        self.addCleanup(self.agent.reload)
+        self.addCleanup(self.agent.configure, self.changes)
+        self.agent.configure(dict(self.changes, gvisor={"oci_runtime": "no-such-runtime"}))
+        self.agent.reload()
+        self.assertEqual(self.wait_message("GATE_OCI_RUNTIME_MISSING")["PRIORITY"], "3")
+
+    def test_runtime_without_its_image(self):
+        self.assertIn("tee-install --with-runtime gone", self.wait_message("RUNTIME_UNAVAILABLE")["MESSAGE"])
+
+    def test_configuration_that_is_refused(self):
+        self.addCleanup(self.agent.reload)
+        self.addCleanup(self.agent.configure, self.changes)
+        self.agent.configure(dict(self.changes, agent={"max_running": 0}))
+        self.agent.reload()
+        self.assertIn("agent.max_running", self.wait_message("CONFIGURATION_REFUSED")["MESSAGE"])
+
+    def test_limit(self):
+        result = self.agent.run("sh", "tail -f /dev/null", limits={"wall_ms": 200})
+        self.wait_message("LIMIT_REACHED", TEE_EXECUTION_ID=result["id"])
+
+    def test_what_a_program_does_has_none(self):
+        result = self.agent.run("sh", "exit 3")
+        self.assertNotIn("MESSAGE_ID", self.journal.wait_entry(TEE_EXECUTION_ID=result["id"]))
+
+
+class Flood(JournalTestCase):
+    def test_refusals_in_a_flood_are_counted_instead_of_recorded(self):
+        for _ in range(300):
+            self.assertEqual(self.agent.get("/nothing").status, 404)
+        told = self.journal.wait_entry(seconds=20, PRIORITY="4")
+        self.assertIn("more requests were refused in the last 10 seconds", told["MESSAGE"])
+        shown = len(self.journal.entries(TEE_CODE="not_found"))
+        self.assertEqual(shown + sum(int(one["TEE_HELD_BACK"]) for one in self.journal.entries(PRIORITY="4")), 300)
+        self.assertLessEqual(shown, 100)
+        self.assertEqual(self.agent.get("/nothing").status, 404)  # a new span has its records again
+        wait_for("a record", lambda: len(self.journal.entries(TEE_CODE="not_found")) == shown + 1)
 
 
 class JournalWithoutGvisor(JournalTestCase):
