@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The MESSAGE_ID of every record that an operator may have to act on. units/tee-agent.catalog says of each what happened
- * and what to do; journalctl -x shows that. */
+/* The MESSAGE_ID of every record that an operator may have to act on. units/tee-agent.catalog says of each what
+ * happened and what to do; journalctl -x shows that. */
 
 /* the gate */
 #define MESSAGE_GATE_OPEN "6ce499c89a334435b10fa9d557bd2e28"
