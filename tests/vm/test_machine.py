@@ -19,7 +19,21 @@ import repository
 TIMES = re.compile(r"(\bboot_ms = |\b(?:wall|cpu)_ms += \{ default = )(\d+);")
 SHUT = re.compile(r"The gate is shut \((oci_runtime|image)_missing\): |Refused a request: 503 oci_runtime_missing$"
                   r"|Runtime deno is not available \(image_missing\): ")
-FILLS_MEMORY = "console.log('begun'); const all = []; for (;;) all.push(new Uint8Array(8 << 20).fill(1))"
+FILLS_MEMORY = "const all = []; for (;;) all.push(new Uint8Array(8 << 20).fill(1))"
+
+# The agent is quicker than the kernel here, so it is stopped, for less than its watchdog would bear.
+KERNEL_FIRST = """
+trap 'systemctl kill --signal CONT tee-agent' EXIT
+killed() { dmesg | grep --max-count=1 'oom-kill:.*oom_memcg=[^,]*/docker-' >/tmp/killed; }
+dmesg --clear
+echo "console.log('begun'); setTimeout(() => { $1 }, 5000)" | tee-run - >/tmp/out &
+timeout 200 bash -c 'until grep -q begun /tmp/out; do sleep 0.1; done'
+systemctl kill --signal STOP tee-agent
+for ((i = 0; i < 100; i++)); do ! killed || break; sleep 0.2; done
+systemctl kill --signal CONT tee-agent
+cat /tmp/killed
+wait "$!"
+"""
 
 
 class Administrator(PackageTestCase):
@@ -91,7 +105,7 @@ class Administrator(PackageTestCase):
         self.show(json.dumps(result))
 
     def test_4_a_program_that_fills_its_memory_ends_at_that_limit(self):
-        done = self.host.run(["tee-run", "--json", "-"], input=FILLS_MEMORY)
+        done = self.host.run(["tee-run", "--json", "-"], input=f"console.log('begun'); {FILLS_MEMORY}")
         self.show(done.stdout)
         self.assertEqual(done.status, 137, done)
         result = json.loads(done.stdout)
@@ -99,13 +113,20 @@ class Administrator(PackageTestCase):
         self.assertIn("memory_mb", result["cause"])
         self.assertTrue(result["evidence"])
 
-    def test_5_the_journal_warns_of_the_shut_gate_and_of_nothing_since(self):
+    def test_5_and_ends_there_too_when_the_kernel_has_killed_it(self):
+        done = self.host.run(["bash", "-euo", "pipefail", "-c", KERNEL_FIRST, "kernel-first", FILLS_MEMORY])
+        self.show(done.stdout, done.stderr)
+        self.assertEqual(done.status, 137, done)
+        self.assertRegex(done.stderr, r"^tee-run: memory_limit: limits\.memory_mb = 256: the kernel killed the sandbox$")
+        self.assertIn("oom-kill:", done.stdout)
+
+    def test_6_the_journal_warns_of_the_shut_gate_and_of_nothing_since(self):
         said = self.warnings().splitlines()
         self.show(*said)
         self.assertEqual([line for line in said if not SHUT.match(line)], [])
         self.assertEqual(self.warnings(self.since), "")
 
-    def test_6_powers_off_in_order(self):
+    def test_7_powers_off_in_order(self):
         said = self.host.poweroff()
         self.assertIn("reboot: Power down", said)
         self.assertNotIn("[FAILED]", said)
