@@ -105,7 +105,7 @@ check-integration: all ## the integration tests alone, with a real Docker, gViso
 check-host: deps ## tests on booted Debian hosts with systemd, apt and Docker of their own, as root
 	@BUILD=$(B) tests/dev/check host
 
-check-vm: deps ## what an administrator does, on an emulated machine with cgroup v2, as root; not part of check (5 minutes)
+check-vm: deps ## the package on an emulated machine with cgroup v2, as root; not part of check (4 minutes)
 	@BUILD=$(B) tests/dev/check vm
 
 fuzz: ## the fuzzers for longer: make fuzz SECONDS=600

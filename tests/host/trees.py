@@ -5,7 +5,7 @@ digest of their recipe. Nothing ever writes to one: a host has an overlay on it 
     bare    systemd as PID 1, dbus, apt, and the libraries that our programs need; beside the tree the packages that a
             test can serve to its host (repository.py): Docker, runsc, what they need, and the guide's tools
     docker  the same with Docker, without runsc
-    vm      the same with a kernel, for a machine of its own (tests/vm), and what is called for when it is not a container
+    vm      the same with a kernel, for a machine of its own (tests/vm), and with what Docker wants there
     build   the compiler and the libraries' headers: the suites differ in the names of libraries, so that a program
             runs only on the suite that it was built on
 """
@@ -75,8 +75,8 @@ ExecStart=/bin/bash -ec 'while read -r _ _ _ _ target options _; do \\
 end
 """
 
-# What the test brings is on a second disk (tests/vm/machine.py), and the program in it that does what the test asks for;
-# without that the machine is good for nothing. And it is not the first boot after an upgrade, of which systemd makes much.
+# What the test brings is on a second disk (tests/vm/machine.py), with a program that does what the test asks for;
+# without it the machine is good for nothing. And this is no first boot after an upgrade, of which systemd makes much.
 DRIVEN = """mkdir -p $units/multi-user.target.wants
 touch etc/.updated var/.updated
 echo 'LABEL=srv /srv ext4 ro 0 0' >etc/fstab
@@ -108,7 +108,8 @@ mv "$1"/var/cache/apt/archives/*.deb "${{1%/*}}/packages"
 def recipe(suite, variant):
     known = SUITES[suite]
     docker = [*COMMON, *known.libraries, *known.docker]
-    packages = {"bare": [*COMMON, *known.libraries], "docker": docker, "vm": [*docker, *KERNEL], "build": TOOLS}[variant]
+    packages = {"bare": [*COMMON, *known.libraries], "docker": docker, "vm": [*docker, *KERNEL],
+                "build": TOOLS}[variant]
     words = ["--quiet", "--variant=minbase", "--include=" + ",".join(packages)]
     if variant == "bare":
         words.append("--customize-hook=" + DOWNLOAD.format(packages=" ".join([*SERVED, *known.docker])).strip())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Debian on a machine of its own: its own kernel, cgroups of version 2, two processors that qemu emulates, and no
-network but its loopback. It takes no KVM, so it is slow.
+network but its loopback. It takes no KVM, so it is slow. The build host is an amd64, too.
 
 Its first disk is made from a tree (trees.py) and kept beside it in the cache; nothing is ever written to that file. The
 second one, mounted at /srv, has what the test brings: the sites with the packages, and the program that does there what
@@ -35,7 +35,8 @@ UNITS = [*MASKED, "apparmor.service", "serial-getty@ttyS0.service", "getty@tty1.
 KERNEL_ARGUMENTS = ["root=/dev/vda", "rw", "console=ttyS0", "panic=-1", "mitigations=off", "TERM=dumb",
                     *(f"systemd.mask={unit}" for unit in UNITS)]
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot",
-        "-accel", "tcg,thread=multi", "-cpu", "max,la57=off,svm=off", "-smp", "2", "-m", "4096", "-device", "virtio-rng-pci"]
+        "-accel", "tcg,thread=multi", "-cpu", "max,la57=off,svm=off", "-smp", "2", "-m", "4096",
+        "-device", "virtio-rng-pci"]
 
 
 @functools.lru_cache(maxsize=None)
@@ -95,6 +96,7 @@ class Machine:
     def boot(self, sites, files, seconds=600):
         """Boots it and waits until systemd has started all that it is to start."""
         MADE.mkdir(parents=True, exist_ok=True)
+        CONSOLE.unlink(missing_ok=True)
         system, second = system_disk(self.suite), second_disk(sites, files)
         (kernel,), (initrd,) = system.glob("vmlinuz-*"), system.glob("initrd.img-*")
         self.kernel = kernel.name.removeprefix("vmlinuz-")
@@ -168,7 +170,7 @@ class Machine:
         self._port.sendall(json.dumps({"words": words, "input": input, "timeout": timeout}).encode() + b"\n")
 
     def _answer(self, what, seconds):
-        """An answer that did not come, or only in part, is the last one that was waited for."""
+        """Once one has not come in time, or only in part, the machine is of no more use."""
         self._port.settimeout(max(1, min(seconds, self._deadline - time.monotonic())))
         with contextlib.suppress(OSError):
             line = self._lines.readline()
