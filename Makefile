@@ -67,13 +67,13 @@ for = $(if $(filter $(1),$(goals)),$(2))
 deps := build $(call for,run up check check-integration bench lint,run) \
 	$(call for,check check-unit check-integration check-host bench lint,test) $(call for,check check-host,host) \
 	$(call for,check check-fuzz fuzz lint,fuzz) $(call for,check check-integration bench,bench) \
-	$(call for,lint,lint) $(call for,deb apt-repo check check-host,package)
+	$(call for,check-vm,vm) $(call for,lint,lint) $(call for,deb apt-repo check check-host check-vm,package)
 installing := $(filter run up check check-% fuzz bench lint deb apt-repo,$(goals))
 
 # ---- Targets
 
-.PHONY: all help build deps run up down check check-unit check-fuzz check-integration check-host fuzz asan bench lint \
-	deb apt-repo install uninstall clean distclean
+.PHONY: all help build deps run up down check check-unit check-fuzz check-integration check-host check-vm fuzz asan bench \
+	lint deb apt-repo install uninstall clean distclean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -105,6 +105,9 @@ check-integration: all ## the integration tests alone, with a real Docker, gViso
 
 check-host: deps ## tests on booted Debian hosts with systemd, apt and Docker of their own, as root
 	@BUILD=$(B) tests/dev/check host
+
+check-vm: deps ## the package on an emulated machine with cgroup v2, as root; not part of check (4 minutes)
+	@BUILD=$(B) tests/dev/check vm
 
 fuzz: ## the fuzzers for longer: make fuzz SECONDS=600
 	@$(MAKE) check-fuzz FUZZ_SECONDS=$(or $(SECONDS),600)

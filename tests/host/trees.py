@@ -5,6 +5,7 @@ digest of their recipe. Nothing ever writes to one: a host has an overlay on it 
     bare    systemd as PID 1, dbus, apt, and the libraries that our programs need; beside the tree the packages that a
             test can serve to its host (repository.py): Docker, runsc, what they need, and the guide's tools
     docker  the same with Docker, without runsc
+    vm      the same with a kernel, for a machine of its own (tests/vm), and with what Docker wants there
     build   the compiler and the libraries' headers: the suites differ in the names of libraries, so that a program
             runs only on the suite that it was built on
 """
@@ -24,6 +25,8 @@ COMMON = ["systemd-sysv", "dbus", "ca-certificates", "procps"]  # docker.service
 TOOLS = ["gcc", "libc6-dev", "make", "pkg-config", "libsystemd-dev", "libcurl4-gnutls-dev", "libconfig-dev",
          "libcjson-dev", "libmicrohttpd-dev", "libgnutls28-dev"]
 SERVED = ["curl", "gpg", "runsc"]  # with Docker and all that these depend on
+# Docker wants the two where the kernel is not the build host's; Python and the module are for the tests' own unit.
+KERNEL = ["linux-image-cloud-amd64", "udev", "apparmor", "iptables", "python3-minimal", "libpython3-stdlib"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +43,7 @@ SUITES = {
 }
 
 # The tree becomes a machine of its own, with nothing of the build host's: a name, no name server, no apt source, the
-# tests' certificate authority. And Docker has to make cgroups where systemd-nspawn mounts them read-only; that unit
-# belongs to the machine, not to the Debian on it, so it lies in /usr/local.
+# tests' certificate authority. What belongs to the machine, not to the Debian on it, lies in /usr/local.
 MACHINE = """
 set -eu
 cd "$1"
@@ -53,7 +55,10 @@ cat >usr/local/share/ca-certificates/tests.crt <<'end'
 {authority}end
 chroot . update-ca-certificates >/dev/null
 units=usr/local/lib/systemd/system
-mkdir -p $units/sysinit.target.wants
+"""
+
+# Docker has to make cgroups where systemd-nspawn mounts them read-only.
+CONTAINER = """mkdir -p $units/sysinit.target.wants
 ln -s ../writable-cgroups.service $units/sysinit.target.wants/
 cat >$units/writable-cgroups.service <<'end'
 [Unit]
@@ -70,6 +75,26 @@ ExecStart=/bin/bash -ec 'while read -r _ _ _ _ target options _; do \\
 end
 """
 
+# What the test brings is on a second disk (tests/vm/machine.py), with a program that does what the test asks for;
+# without it the machine is good for nothing. And this is no first boot after an upgrade, of which systemd makes much.
+DRIVEN = """mkdir -p $units/multi-user.target.wants
+touch etc/.updated var/.updated
+echo 'LABEL=srv /srv ext4 ro 0 0' >etc/fstab
+ln -s ../tests.service $units/multi-user.target.wants/
+cat >$units/tests.service <<'end'
+[Unit]
+Description=Do what the test asks for
+RequiresMountsFor=/srv
+BindsTo=dev-virtio\\x2dports-tests.device
+After=dev-virtio\\x2dports-tests.device
+FailureAction=poweroff-force
+
+[Service]
+StandardError=journal+console
+ExecStart=/usr/bin/python3 -B /srv/tests/vm/guest.py /dev/virtio-ports/tests
+end
+"""
+
 # apt outside the tree, with mmdebstrap's settings, downloads for the tree as it is.
 DOWNLOAD = """
 set -eu
@@ -82,13 +107,15 @@ mv "$1"/var/cache/apt/archives/*.deb "${{1%/*}}/packages"
 
 def recipe(suite, variant):
     known = SUITES[suite]
-    packages = {"bare": [*COMMON, *known.libraries], "docker": [*COMMON, *known.libraries, *known.docker],
+    docker = [*COMMON, *known.libraries, *known.docker]
+    packages = {"bare": [*COMMON, *known.libraries], "docker": docker, "vm": [*docker, *KERNEL],
                 "build": TOOLS}[variant]
     words = ["--quiet", "--variant=minbase", "--include=" + ",".join(packages)]
     if variant == "bare":
         words.append("--customize-hook=" + DOWNLOAD.format(packages=" ".join([*SERVED, *known.docker])).strip())
     if variant != "build":
-        words.append("--customize-hook=" + MACHINE.format(authority=(keys.tls() / "ca.crt").read_text("ascii")).strip())
+        machine = MACHINE.format(authority=(keys.tls() / "ca.crt").read_text("ascii"))
+        words.append("--customize-hook=" + (machine + (DRIVEN if variant == "vm" else CONTAINER)).strip())
     return [*words, suite]
 
 
