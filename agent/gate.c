@@ -385,7 +385,8 @@ static void on_info(const DockerReply *reply, void *userdata) {
                 reason = text_format("Docker knows no OCI runtime '%s' (unknown or invalid runtime name: %s)",
                                      oci_runtime, oci_runtime);
                 shut(gate, "oci_runtime_missing", reason,
-                     "apt-get install runsc && runsc install -- --network=none && systemctl reload docker");
+                     "tee-install --with-gvisor; by hand: apt-get install runsc, runsc install -- --network=none, "
+                     "systemctl reload docker");
                 return;
         }
         distrust_if_other(gate, reply->json, path);

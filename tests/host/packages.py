@@ -26,6 +26,12 @@ def built(suite):
     return build(suite, MADE)
 
 
+@functools.lru_cache(maxsize=None)
+def deno():
+    """The pinned one, as a file."""
+    return pathlib.Path(call([ROOT / "tests" / "dev" / "deno"]).decode().strip())
+
+
 def package(suite):
     (path,) = built(suite).glob("tee-agent_*.deb")
     return path

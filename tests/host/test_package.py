@@ -20,7 +20,6 @@ import repository
 import servers
 import trees
 
-DENO = ROOT / "build" / "cache" / "deno-2.9.5" / "deno"
 CONFIG = "/etc/tee/tee.conf"
 DOCKER = {"bridge": "none", "iptables": False}
 HELLO = 'console.log("hello from a sandbox")'
@@ -104,7 +103,7 @@ class PackageTestCase(HostTestCase):
         repository.add_debian_source(self.host)
         packages.add_source(self.host, site)
         self.host.write_file("/srv/hello.ts", HELLO)
-        self.host.write_file("/srv/deno", DENO.read_bytes(), 0o755)
+        self.host.write_file("/srv/deno", packages.deno().read_bytes(), 0o755)
         self.host.succeed("apt-get update")
 
     def apt(self, *arguments, **options):
@@ -216,7 +215,7 @@ class Scenes:
         done = self.hello()
         self.assertEqual((done.status, done.stdout), (125, ""), done)
         self.assertRegex(done.stderr, r"refused \(oci_runtime_missing\): Docker knows no OCI runtime 'runsc'")
-        self.assertRegex(done.stderr, r"remedy: .*runsc")
+        self.assertRegex(done.stderr, r"remedy: .*tee-install --with-gvisor")
         self.assertRegex(self.warnings(), r"The gate is shut \(oci_runtime_missing\): Docker knows no OCI runtime 'runsc'")
         self.assertEqual(self.health(2) & {"registration.running", "agent.gate"}, {"registration.running", "agent.gate"})
         process = self.state("tee-agent.service", "MainPID")

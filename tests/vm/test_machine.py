@@ -4,12 +4,9 @@ this order: the tests are steps on one machine, and what stands after one that f
 
 import json
 import os
-import pathlib
 import re
 
 from test_package import CONFIG, HELLO, PackageTestCase
-from cache import call
-from places import ROOT
 import machine
 import packages
 import repository
@@ -44,7 +41,6 @@ class Administrator(PackageTestCase):
     def setUpClass(cls):
         cls.site = packages.site(cls.suite)
         cls.sites = [cls.site, repository.gvisor(cls.suite), repository.debian(cls.suite)]
-        cls.deno = pathlib.Path(call([ROOT / "tests" / "dev" / "deno"]).decode().strip())
         cls.host = machine.Machine(cls.suite)
         cls.addClassCleanup(cls.host.close)
 
@@ -62,7 +58,7 @@ class Administrator(PackageTestCase):
         print("".join(f"     {line}\n" for fact in facts for line in fact.splitlines()), end="", flush=True)
 
     def test_1_boots_with_a_kernel_of_its_own_and_cgroups_of_version_2(self):
-        self.host.boot(self.sites, {"deno": self.deno.read_bytes(), "hello.ts": HELLO.encode()})
+        self.host.boot(self.sites, {"deno": packages.deno().read_bytes(), "hello.ts": HELLO.encode()})
         kernel = self.host.succeed("uname -r").strip()
         self.assertEqual(kernel, self.host.kernel)
         self.assertNotEqual(kernel, os.uname().release)
