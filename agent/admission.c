@@ -110,6 +110,16 @@ Execution *admission_first(const Admission *admission) {
         return admission->first ? admission->first->execution : NULL;
 }
 
+void admission_offer(Admission *admission, AdmissionOffer offer, void *userdata) {
+        AdmissionEntry *next;
+
+        for (AdmissionEntry *entry = admission->first; entry; entry = next) {
+                next = entry->next;
+                if (!offer(entry->execution, userdata))
+                        return;
+        }
+}
+
 size_t admission_queued(const Admission *admission) {
         return admission->queued;
 }

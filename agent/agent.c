@@ -175,8 +175,10 @@ static size_t answers_bound(const Agent *agent) {
         return (size_t) agent->config->answers_mb * 1024 * 1024;
 }
 
-/* Starts or refuses the execution that has waited longest. Returns false when it has to go on waiting. */
-static bool pump_one(Agent *agent, Execution *execution) {
+/* Starts or refuses an execution, or leaves it waiting. Returns false when those behind it have to wait, too: not for
+ * one whose image may be there by now, which only the next check of the gate can tell. */
+static bool pump_one(Execution *execution, void *userdata) {
+        Agent *agent = userdata;
         const Request *request = execution_request(execution);
         SandboxContext context = gate_sandbox_context(agent->gate);
         const ConfigRuntime *runtime;
@@ -184,7 +186,7 @@ static bool pump_one(Agent *agent, Execution *execution) {
         const char *image_id = gate_admit(agent->gate, request->runtime, &refusal);
 
         if (!image_id && !refusal.code)
-                return false;
+                return gate_verdict(agent->gate).state == GATE_OPEN;
         if (!image_id) {
                 admission_remove(agent->admission, execution);
                 execution_refuse(execution, &refusal);
@@ -221,11 +223,9 @@ static bool is_busy(const Agent *agent) {
 
 static int on_pump(sd_event_source *source, void *userdata) {
         Agent *agent = userdata;
-        Execution *execution;
 
         (void) source;
-        while ((execution = admission_first(agent->admission)) && pump_one(agent, execution))
-                ;
+        admission_offer(agent->admission, pump_one, agent);
         if (admission_queued(agent->admission) > 0 || !is_busy(agent))
                 retired_clear(agent->retired);
         fill_pool(agent);

@@ -43,6 +43,7 @@ struct Gate {
         GateState state;
         Objection objection; /* of a shut one */
         bool doubted;        /* what is wrong may have been mended just now: who asks waits for the next check */
+        bool doubted_again;  /* and for the one after it, because that happened during it; but for no third */
 
         /* of the check under way */
         bool checking;
@@ -124,7 +125,8 @@ static uint64_t take_events_pause(Gate *gate) {
 
 /* A check has come to its end. */
 static void finish(Gate *gate) {
-        gate->checking = gate->doubted = false;
+        gate->checking = false;
+        gate->doubted = gate->doubted_again = gate->again && !gate->doubted_again;
         gate->call = docker_call_free(gate->call);
         gate->probe = sandbox_free(gate->probe);
         gate->sweeping = false;

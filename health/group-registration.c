@@ -138,6 +138,7 @@ static void look_at_running(Context *context, Finding *finding) {
         else
                 finding_fail(finding, "mend the file: Docker does not start with it", "%s: %s",
                              config->docker_daemon_json, reason ? reason : strerror(-r));
+        runtime_arguments_judge(runtime, finding);
 }
 
 static const Check checks[] = {

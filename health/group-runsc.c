@@ -20,13 +20,17 @@ static char *wanted_path(Context *context, const Config *config, const char **re
         CLEANUP_FREE char *reason = NULL;
         Finding none = {0};
         const char *path = NULL;
+        uint64_t until_usec = context->until_usec;
 
         *ret_witness = config->docker_daemon_json;
         if (registration_read(config->docker_daemon_json, config->oci_runtime, &runtime, &reason) >= 0)
                 path = registration_path(runtime);
         if (!path || !path[0]) {
                 *ret_witness = "Docker";
+                /* A Docker that hangs must leave time for the program. */
+                context->until_usec = now_usec() + context_left_ms(context) * USEC_PER_MSEC / 4;
                 path = registration_in_info(context_info(context, VERDICT_SKIP, &none), config->oci_runtime);
+                context->until_usec = until_usec;
                 finding_deinit(&none);
         }
         if (path && path[0])
@@ -41,13 +45,27 @@ static void make_chmod(char **ret_remedy, const char *path) {
         *ret_remedy = text_format("chmod a+rx %s", path);
 }
 
-/* runsc runs itself anew as an unprivileged user, so that one has to get at it. */
+/* Docker runs it as root. Returns true when the finding has told that others than root may change what that is. */
+static bool is_writable(const char *path, const struct stat *st, Finding *finding) {
+        CLEANUP_FREE char *remedy = text_format("chmod o-w %s", path);
+        bool is_sticky = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX);
+
+        if (!(st->st_mode & 02) || is_sticky)
+                return false;
+        finding_fail(finding, remedy, "%s has the mode %04o: everybody may change what Docker runs as root", path,
+                     st->st_mode & 07777);
+        return true;
+}
+
+/* runsc runs itself anew as an unprivileged user, so that one has to get at it; and only at that. */
 static bool is_open_to_all(const char *path, Finding *finding) {
-        CLEANUP_FREE char *part = strdup(path), *remedy = NULL;
+        CLEANUP_FREE char *part = realpath(path, NULL), *remedy = NULL;
         struct stat st;
 
-        if (!part || stat(path, &st) < 0)
+        if (!part || stat(part, &st) < 0)
                 return true; /* somebody else will say so */
+        if (is_writable(part, &st, finding))
+                return false;
         if ((st.st_mode & 05) != 05) {
                 make_chmod(&remedy, path);
                 finding_fail(finding, remedy, "%s has the mode %04o: runsc has to be readable and executable by all",
@@ -56,7 +74,11 @@ static bool is_open_to_all(const char *path, Finding *finding) {
         }
         for (char *slash = strrchr(part, '/'); slash && slash != part; slash = strrchr(part, '/')) {
                 *slash = '\0';
-                if (stat(part, &st) < 0 || (st.st_mode & 01))
+                if (stat(part, &st) < 0)
+                        continue;
+                if (is_writable(part, &st, finding))
+                        return false;
+                if (st.st_mode & 01)
                         continue;
                 make_chmod(&remedy, part);
                 finding_fail(finding, remedy, "%s lies in %s, which has the mode %04o: all have to get at runsc", path,

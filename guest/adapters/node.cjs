@@ -12,7 +12,7 @@ const { inspect } = require("node:util");
 const { isMainThread } = require("node:worker_threads");
 
 // Read by Node.js once, at its start or at their first use: with one of these the program needs a start of its own.
-const startup = /^(NODE_|UV_|OPENSSL_|SSL_CERT_|ICU_|LD_|LC_|LANG|MALLOC_|GLIBC_|NO_COLOR=|FORCE_COLOR=|COLORTERM=|TERM=|TZ)/;
+const startup = /^(HOME=|NODE_|UV_|OPENSSL_|SSL_CERT_|ICU_|LD_|LC_|LANG|MALLOC_|GLIBC_|NO_COLOR=|FORCE_COLOR=|COLORTERM=|TERM=|TZ)/;
 
 // Threads and children of the program would preload this file, too.
 function hide() {

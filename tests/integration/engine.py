@@ -82,10 +82,10 @@ class Docker:
     def untag(self, image):
         self.call("DELETE", f"/images/{image}?noprune=1", expect=(200, 404))
 
-    def import_tar(self, repository, label, tar=bytes(10240)):
-        """An image of these files, by default none, that has one label."""
-        changes = f"LABEL%20{label}"
-        self.call("POST", f"/images/create?fromSrc=-&repo={repository}&tag=latest&changes={changes}", raw=tar)
+    def import_tar(self, repository, label, tar=bytes(10240), variable=None):
+        """An image of these files, by default none, that has one label, and one variable if it is given."""
+        changes = f"&changes=LABEL%20{label}" + (f"&changes=ENV%20{variable}" if variable else "")
+        self.call("POST", f"/images/create?fromSrc=-&repo={repository}&tag=latest{changes}", raw=tar)
 
 
 def script(*command, folder=TEST_DIR, wrapper=()):

@@ -42,6 +42,8 @@ PROGRAMS = {
     "stdin_none": "process.stdin.on('data', console.log).on('end', () => console.log('end'))",
     "readline": {"code": "require('readline').createInterface({ input: process.stdin }).on('line', (l) => console.log('>', l)).on('close', () => console.log('closed'))", "stdin": "a\nb\n"},
     "variables_for_node": {"code": "console.log(process.env.NODE_OPTIONS, process.throwDeprecation)", "env": {"NODE_OPTIONS": "--throw-deprecation"}},
+    "another_home": {"files": {"main.js": "console.log(require('dep'), require('os').homedir())", "h/.node_modules/dep.js": "module.exports = 'dep'"},
+                     "entry": "main.js", "env": {"HOME": "/work/h"}},
     "time_zone": {"code": "console.log(new Date(0).getHours(), Intl.DateTimeFormat().resolvedOptions().timeZone)", "env": {"TZ": "Asia/Tokyo"}},
     "colours": {"code": "console.log({ a: 1 }, process.stdout.hasColors?.())", "env": {"FORCE_COLOR": "1"}},
     # files

@@ -1,6 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs for Python whose output and end must not depend on whether their sandbox stood ready: name → request."""
 
+import base64
+import io
+import zipfile
+
+
+def archive(files):
+    """A ZIP file of them, in base64."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as opened:
+        for name, text in files.items():
+            opened.writestr(name, text)
+    return base64.b64encode(made.getvalue()).decode()
+
+
 PACKAGE = {"main.py": "import pack.inner, data, pack; print(pack.inner.value(), data.name, pack.__path__, data.__file__)",
            "pack/__init__.py": "", "pack/inner.py": "from . import other\ndef value(): return other.n * 2",
            "pack/other.py": "n = 21", "data.py": "name = 'data'"}
@@ -70,6 +84,12 @@ PROGRAMS = {
     "entry_in_a_folder": {"files": {"a/b.py": "import c, sys; print(c.n, sys.path[0], __file__)", "a/c.py": "n = 1"}, "entry": "a/b.py"},
     "same_name_as_a_library": {"files": {"main.py": "import random, json; print(random.mine, json.dumps(1), random.__file__)",
                                          "random.py": "mine = True"}, "entry": "main.py"},
+    "same_name_as_a_library_in_a_folder": {"files": {"main.py": "import sys; sys.path.insert(0, 'lib'); import string; print(string.mine)",
+                                                     "lib/string.py": "mine = True"}, "entry": "main.py"},
+    "archive": {"files": {"main.py": {"base64": archive({"__main__.py": "import string, sys; print(string.mine, sys.path[0])",
+                                                         "string.py": "mine = True"})}}, "entry": "main.py"},
+    "archive_on_the_path": {"files": {"main.py": "import sys; sys.path.insert(0, 'a.zip'); import string; print(string.mine)",
+                                      "a.zip": {"base64": archive({"string.py": "mine = True"})}}, "entry": "main.py"},
     "entry_named_as_a_library": {"files": {"json.py": "import json; print(__name__, json.__file__)"}, "entry": "json.py"},
     "package_of_the_user": {"files": {"main.py": "import sys; print([p for p in sys.path if 'local' in p and 'work' in p])",
                                       ".local/lib/python3.11/site-packages/a.py": "", ".local/lib/python3.13/site-packages/a.py": ""},

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import socket
+import threading
 import unittest
 
 from api import check_refusal, check_status
@@ -13,6 +14,7 @@ from engine import docker
 from harness import IMAGE_SH, Agent, AgentTestCase
 from places import guides, is_sanitized, wait_for
 from scripted_docker import HANG_UP, LATE, PASS, STALL, ScriptedDocker, answer
+from warm import WarmTestCase
 
 CANARY = "canary-4711-of-the-program"
 ONLY_SH = {"sh": {"image": IMAGE_SH, "entry": "main.sh", "command": ["/bin/busybox", "sh"]}}
@@ -357,6 +359,52 @@ class Images(ShutGate, AgentTestCase):
         self.assertIn("✓ gVisor sandboxing: ENABLED", log)
         self.assertNotIn("╔", log)
         self.assertNotIn("DISABLED", log)
+
+
+class ImageThatMayHaveCome(WarmTestCase):
+    """Whatever image has come, who was refused for one waits for the next check; nobody else does."""
+
+    changes = {"runtimes": {"warm": dict(ONLY_SH["sh"], pool={"warm": 2}),
+                            "late": dict(ONLY_SH["sh"], image="tee-test-late:latest")}}
+
+    @classmethod
+    def setUpClass(cls):
+        for image in ("tee-test-late", "tee-test-other"):
+            cls.addClassCleanup(docker().untag, image)
+        super().setUpClass()
+
+    def setUp(self):
+        super().setUp()
+        for image in ("tee-test-late", "tee-test-other"):
+            docker().untag(image)
+        wait_for("no image", lambda: not self.agent.get("/v1/status").json["runtimes"]["late"]["available"], 20)
+        wait_for("the last check's end", lambda: len(docker().containers(self.agent.instance)) == 2, 20)
+
+    def ask_for_late(self):
+        """Asks in a thread, and waits until the request is in the queue. Returns the thread and its answers."""
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.agent.post({"runtime": "late", "code": "echo on"})))
+        thread.start()
+        wait_for("one that waits", lambda: self.agent.get("/v1/status").json["executions"]["queued"] == 1, 1)
+        return thread, answers
+
+    def test_nobody_waits_behind_one_who_does(self):
+        self.wait_ready(2)
+        docker().tag(IMAGE_SH, "tee-test-other")
+        docker().oci_runtimes()  # by then Docker has told the agent as well
+        thread, answers = self.ask_for_late()
+        self.assertEqual(self.run_warm("echo here")["stdout"], "here\n")
+        self.assertEqual(answers, [], "the other one should still wait")
+        thread.join(30)
+        self.assertEqual(answers[0].error["code"], "image_missing")
+
+    def test_image_that_comes_during_a_check_is_not_missed(self):
+        self.wait_ready(2)
+        docker().tag(IMAGE_SH, "tee-test-other")
+        wait_for("the check's probe", lambda: len(docker().containers(self.agent.instance)) > 2, 10)
+        docker().tag(IMAGE_SH, "tee-test-late")
+        docker().oci_runtimes()  # by then Docker has told the agent as well
+        self.assertEqual(self.agent.run("late", "echo here")["stdout"], "here\n")
 
 
 class NoImageAtAll(ShutGate, unittest.TestCase):

@@ -43,14 +43,15 @@ class LanguageTestCase(WarmTestCase):
 
     name = entry = None
     plain = "plain"
+    base, variable = BASE, None  # the image that the runtime's is made from, and what there is in its environment
 
     @classmethod
     def setUpClass(cls):
         docker = engine.docker()
-        if f"{BASE}:latest" not in docker.images():
-            docker.import_tar(BASE, f"{BASE}=yes", languages.archive().read_bytes())
+        if f"{cls.base}:latest" not in docker.images():
+            docker.import_tar(cls.base, f"{BASE}=yes", languages.archive().read_bytes(), cls.variable)
         tag = f"tee-test-{cls.name}:1"
-        said = tee_install("--with-runtime", cls.name, "--image", f"{BASE}:latest", "--tag", tag, "--force")
+        said = tee_install("--with-runtime", cls.name, "--image", f"{cls.base}:latest", "--tag", tag, "--force")
         cls.addClassCleanup(docker.untag, tag)
         setting = re.search(r"warm_arguments = \[ (.*) \];", said)
         if setting.group() not in (ROOT / "conf" / "tee.conf").read_text(encoding="utf-8"):
@@ -80,6 +81,25 @@ class Python(SideBySide, LanguageTestCase):
         code = "import os\nfor n in range(3, 64):\n  try: os.write(n, b'E\\x07')\n  except OSError: pass\nprint('on')"
         result = self.run_warm(code)
         self.assertEqual((result["status"], result["stdout"]), ("ok", "on\n"), result)
+
+
+class PythonPathOfTheImage(SideBySide, LanguageTestCase):
+    """It leads to a folder that comes with the program."""
+
+    name, entry = "python", "main.py"
+    base, variable = f"{BASE}-path", "PYTHONPATH=/work/lib"
+    at_least = 1
+    programs = {
+        "looks": "import os, sys; print(sys.path, os.environ['PYTHONPATH'])",
+        "module": {"files": {"main.py": "import m; print(m.__file__)", "lib/m.py": ""}, "entry": "main.py"},
+        "module_that_is_a_librarys": {"files": {"main.py": "import string; print(string.__file__)", "lib/string.py": ""},
+                                      "entry": "main.py"},
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        cls.addClassCleanup(engine.docker().untag, cls.base)
+        super().setUpClass()
 
 
 class Node(SideBySide, LanguageTestCase):

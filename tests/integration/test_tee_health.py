@@ -351,6 +351,31 @@ class TeeHealth(Checker, AgentTestCase):
         self.see("runsc.program", "fail", "mode 0700", f"chmod a+rx {self.folder}",
                  config=self.daemon_json({"path": path}))
 
+    def test_runsc_behind_a_link_into_a_folder_that_is_closed(self):
+        closed = self.folder / "closed"
+        closed.mkdir(mode=0o700)
+        shutil.copy("/bin/cat", closed / "runsc")
+        (self.folder / "runsc").symlink_to(closed / "runsc")
+        self.see("runsc.program", "fail", "mode 0700", f"chmod a+rx {closed}",
+                 config=self.daemon_json({"path": str(self.folder / "runsc")}))
+
+    def test_runsc_that_anybody_could_replace(self):
+        runsc = docker().oci_runtimes()["runsc"]["path"]
+        path = self.folder / "runsc"
+        shutil.copy(runsc, path)
+        for target, mode in ((path, 0o777), (self.folder, 0o777)):
+            with self.subTest(target=target.name):
+                path.chmod(0o755)
+                target.chmod(mode)
+                self.see("runsc.program", "fail", f"{target} has the mode 0777", f"chmod o-w {target}",
+                         config=self.daemon_json({"path": str(path)}))
+
+    def test_docker_that_hangs_is_not_runscs_affair(self):
+        config = self.config({"docker": {"socket": self.proxy(lambda *_: STALL).path, "daemon_json": ""}})
+        runsc = pathlib.Path(docker().oci_runtimes()["runsc"]["path"])
+        (self.folder / "runsc").symlink_to(runsc)
+        self.see("runsc.program", "pass", "$PATH", config=config, environment={"PATH": str(self.folder)})
+
     def test_runsc_by_name_is_looked_for_where_daemons_do(self):
         self.see("runsc.program", "pass", "version", config=self.daemon_json({"path": "runsc"}),
                  environment={"PATH": "/nonexistent"})
@@ -480,6 +505,22 @@ class TeeHealth(Checker, AgentTestCase):
                 check = self.see("registration.daemon_json", verdict, argument, "runtimeArgs",
                                  config=self.daemon_json(self.runsc(argument)))
                 self.assertNotIn("--network=none", check["seen"])
+
+    def test_dangerous_arguments_of_the_running_docker(self):
+        """Whatever its file says, or where that is."""
+        self.addCleanup(docker().reload)
+        self.addCleanup(docker().register, "tee-danger", None)
+        docker().register("tee-danger", self.runsc("--network=host"))
+        docker().reload()
+        wait_for("the reload", lambda: "tee-danger" in docker().oci_runtimes())
+        config = self.config({"gvisor": {"oci_runtime": "tee-danger"}, "docker": {"daemon_json": ""}})
+        self.see("registration.running", "fail", "--network=host", "runtimeArgs", config=config)
+
+    def test_arguments_that_docker_could_not_read(self):
+        for arguments in ("--network=none", [1], {"a": "b"}):
+            with self.subTest(arguments=arguments):
+                self.see("registration.daemon_json", "fail", "no list of words", "mend the file",
+                         config=self.daemon_json(dict(self.runsc(), runtimeArgs=arguments)))
 
     def test_debug_log_that_all_can_read(self):
         runtime = self.runsc("--debug", f"--debug-log={self.folder}/")

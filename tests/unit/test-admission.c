@@ -105,6 +105,36 @@ TEST(who_has_waited_longest_is_first_whoever_leaves) {
         fixture_deinit(&fixture);
 }
 
+typedef struct Offers {
+        Admission *admission;
+        size_t seen;
+} Offers;
+
+/* Takes the first, leaves the second, and has enough at the third. */
+static bool take_first(Execution *execution, void *userdata) {
+        Offers *offers = userdata;
+
+        if (offers->seen == 0)
+                admission_remove(offers->admission, execution);
+        return ++offers->seen < 3;
+}
+
+TEST(each_is_offered_in_turn_until_it_is_enough) {
+        Fixture fixture;
+        Offers offers = {0};
+
+        fixture_init(&fixture);
+        offers.admission = fixture.admission;
+        admission_offer(fixture.admission, take_first, &offers);
+        assert_int_equal(offers.seen, 0);
+        for (size_t i = 0; i < 4; i++)
+                add(&fixture, i, NEVER_MS);
+        admission_offer(fixture.admission, take_first, &offers);
+        assert_int_equal(offers.seen, 3);
+        assert_queue(&fixture, 3, fixture.waiting[1].execution);
+        fixture_deinit(&fixture);
+}
+
 TEST(one_more_than_the_length_is_refused_with_429_and_does_not_wait) {
         Fixture fixture;
         Waiting *waiting = fixture.waiting;
@@ -182,6 +212,7 @@ TEST(a_queue_that_goes_forgets_its_entries_and_refuses_nobody) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(who_has_waited_longest_is_first_whoever_leaves),
+                cmocka_unit_test(each_is_offered_in_turn_until_it_is_enough),
                 cmocka_unit_test(one_more_than_the_length_is_refused_with_429_and_does_not_wait),
                 cmocka_unit_test(each_has_a_deadline_of_its_own),
                 cmocka_unit_test(who_is_out_of_the_queue_is_not_refused_by_its_deadline),

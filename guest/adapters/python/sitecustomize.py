@@ -33,6 +33,20 @@ def warm_up():
     return {name.partition(".")[0] for name in set(sys.modules) - before}
 
 
+def brings(names):
+    """Could the program mean a file of its own by one of these names? In whichever folder, since it may put that on
+    sys.path. Nor can it be told what is in an archive, which may be its main file, whatever that is called."""
+    with open(sys.argv[0], "rb") as file:
+        file.seek(-min(os.fstat(file.fileno()).st_size, 65557), os.SEEK_END)
+        if b"PK\5\6" in file.read():
+            return True
+    for _, folders, files in os.walk("."):
+        for name in folders + files:
+            if name.partition(".")[0] in names or name.endswith((".zip", ".whl", ".egg", ".pyz")):
+                return True
+    return False
+
+
 def wait_for_program():
     # Read by Python once, at its start: with one of these the program needs a start of its own.
     startup = (b"PYTHON", b"HOME=", b"LC_", b"LANG", b"TZ", b"LD_", b"MALLOC_", b"GLIBC_")
@@ -55,11 +69,13 @@ def wait_for_program():
     arguments, variables = take_texts(message), take_texts(message)
 
     # A program may bring modules under the names of those that are here, and packages where Python has looked already.
-    beside = {name.partition(".")[0] for name in os.listdir(os.path.dirname(sys.argv[0]))}
     packages = sys.modules["site"].getusersitepackages()
-    if beside & imported or os.path.exists(packages) or any(one.startswith(startup) for one in variables):
+    if brings(imported) or os.path.exists(packages) or any(one.startswith(startup) for one in variables):
         os.write(words, b"C")
         take(1)  # for ever: the guest ends this process
+    # The image's PYTHONPATH may lead to folders that were not there yet, and Python remembers that.
+    for path in [path for path, finder in sys.path_importer_cache.items() if finder is None]:
+        del sys.path_importer_cache[path]
     os.close(source)
     os.close(words)
     for variable in variables:
@@ -67,14 +83,16 @@ def wait_for_program():
         os.environb[name] = value
     arguments = [os.fsdecode(argument) for argument in arguments]
     sys.argv += arguments
-    sys.orig_argv += arguments
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv += arguments
 
 
 hide()
 if sys._xoptions.pop("tee", None):
-    option = ["-X", "tee"]
-    at = next(i for i in range(len(sys.orig_argv)) if sys.orig_argv[i:i + 2] == option)
-    del sys.orig_argv[at:at + 2]
+    if hasattr(sys, "orig_argv"):  # since Python 3.10
+        option = ["-X", "tee"]
+        at = next(i for i in range(len(sys.orig_argv)) if sys.orig_argv[i:i + 2] == option)
+        del sys.orig_argv[at:at + 2]
     wait_for_program()
 
 # The image may have one of its own, and where it has none, Python expects just this error.
