@@ -24,8 +24,8 @@ void admission_remove(Admission *admission, const Execution *execution);
 /* The one that has waited longest, or NULL. */
 Execution *admission_first(const Admission *admission);
 
-/* Offers each to a function, the one that has waited longest first, until it returns false. The function may take it, and
- * no other, out of the queue. */
+/* Offers each to a function, the one that has waited longest first, until it returns false. The function may take it,
+ * and no other, out of the queue. */
 typedef bool (*AdmissionOffer)(Execution *execution, void *userdata);
 void admission_offer(Admission *admission, AdmissionOffer offer, void *userdata);
 

@@ -56,6 +56,16 @@ static void look_at_path(Context *context, const char *name, const char *path, F
                 finding_pass(finding, "%s is %s", name, found);
 }
 
+static bool are_words(const cJSON *arguments) {
+        const cJSON *word;
+
+        cJSON_ArrayForEach(word, arguments) {
+                if (!cJSON_IsString(word))
+                        return false;
+        }
+        return !arguments || cJSON_IsNull(arguments) || cJSON_IsArray(arguments);
+}
+
 static void look_at_file(Context *context, Finding *finding) {
         const Config *config = context_gvisor(context, finding);
         CLEANUP_JSON cJSON *runtime = NULL;
@@ -74,6 +84,10 @@ static void look_at_file(Context *context, Finding *finding) {
         else
                 finding_skip(finding, NULL, "%s is a shim of containerd's (%s), whose arguments are not in %s",
                              config->oci_runtime, json_get_string(runtime, "runtimeType"), config->docker_daemon_json);
+        if (!are_words(json_get(runtime, "runtimeArgs")))
+                finding_fail(finding, "mend the file: Docker does not start with it",
+                             "%s: runtimeArgs of %s is no list of words", config->docker_daemon_json,
+                             config->oci_runtime);
         runtime_arguments_judge(runtime, finding);
 }
 

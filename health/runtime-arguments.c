@@ -110,20 +110,9 @@ static void judge_testing(const cJSON *arguments, Finding *finding) {
         }
 }
 
-static bool is_list_of_words(const cJSON *arguments) {
-        for (int i = 0; i < cJSON_GetArraySize(arguments); i++)
-                if (!text_at(arguments, i))
-                        return false;
-        return !arguments || cJSON_IsNull(arguments) || cJSON_IsArray(arguments);
-}
-
 void runtime_arguments_judge(const cJSON *runtime, Finding *finding) {
         const cJSON *arguments = json_get(runtime, "runtimeArgs");
 
-        if (!is_list_of_words(arguments)) {
-                finding_fail(finding, "mend the file: Docker does not start with it", "runtimeArgs is no list of words");
-                return;
-        }
         for (size_t i = 0; i < ARRAY_SIZE(dangers); i++) {
                 const Danger *danger = &dangers[i];
                 const char *value = value_of(arguments, danger->flag, !danger->value);

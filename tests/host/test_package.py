@@ -5,11 +5,14 @@ purge`."""
 import collections
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
+import tempfile
 import threading
 import unittest
+import unittest.mock
 
 from api import http_request
 from hosts import HostTestCase
@@ -89,6 +92,43 @@ class PackageBookworm(Package, unittest.TestCase):
 
 class PackageTrixie(Package, unittest.TestCase):
     suite = "trixie"
+
+
+class Repository(unittest.TestCase):
+    """What packaging/apt-repo makes, and what it leaves alone."""
+
+    def setUp(self):
+        self.folder = packages.MADE / "repository tests"
+        call("rm", "-rf", self.folder)
+        (self.folder / "tree" / "DEBIAN").mkdir(parents=True)
+        (self.folder / "tree" / "DEBIAN" / "control").write_text(
+            "Package: x\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x.example>\nDescription: x\n", encoding="ascii")
+        call("dpkg-deb", "--build", self.folder / "tree", self.folder / "x.deb")
+
+    def make(self, *arguments):
+        return call(ROOT / "packaging" / "apt-repo", *arguments, f"bookworm={self.folder / 'x.deb'}")
+
+    def test_a_key_is_called_as_gpg_has_it(self):
+        home = pathlib.Path(tempfile.mkdtemp(prefix="tee-test-"))
+        self.addCleanup(call, "rm", "-rf", home)
+        gpg = ["env", f"GNUPGHOME={home}", "gpg", "--batch", "--quiet"]
+        call(*gpg, "--passphrase", "", "--quick-generate-key", "A Person <a.person@x.example>", "rsa2048", "sign", "never")
+        fingerprint = re.search(r"^fpr:+(\w+):", call(*gpg, "--list-keys", "--with-colons").stdout, re.M)[1]
+        for key in (fingerprint, "a.person@x.example"):
+            with self.subTest(key), unittest.mock.patch.dict(os.environ, GNUPGHOME=str(home)):
+                done = self.make("--key", key, self.folder / "apt")
+                self.assertEqual(done.returncode, 0, done.stdout)
+                done = call(*gpg, "--verify", self.folder / "apt" / "dists" / "bookworm" / "InRelease")
+                self.assertIn(fingerprint, done.stdout)
+
+    def test_another_folder_is_left_alone(self):
+        other = self.folder / "other"
+        other.mkdir()
+        (other / "precious").touch()
+        done = self.make(other)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("left alone", done.stdout)
+        self.assertEqual([path.name for path in other.iterdir()], ["precious"])
 
 
 class PackageTestCase(HostTestCase):
@@ -267,6 +307,34 @@ class Scenes:
         self.assertEqual(done.status, 0, done)  # 10: an exposure of 1.0
         done = self.host.run("systemd-analyze verify --man=no tee-agent.service tee-agent.socket")
         self.assertEqual((done.status, done.stderr), (0, ""), done)
+
+    def test_without_docker_it_says_so_and_needs_no_more_ado_later(self):
+        self.boot("bare")
+        self.host.write_file("/srv/hello.ts", HELLO)
+        self.host.write_file("/srv/package.deb", packages.package(self.suite).read_bytes())
+        self.host.succeed("dpkg --install /srv/package.deb")
+        for _ in range(2):
+            done = self.hello()
+            self.assertEqual(done.status, 125, done)
+            self.assertIn("refused (docker_unreachable)", done.stderr)
+        self.assertEqual(self.state("tee-agent.socket", "ActiveState"), ("active",))
+
+        # Neither half of the pair takes the other one with it.
+        self.host.succeed("systemctl enable tee-agent; systemctl disable tee-agent")
+        self.assertEqual(self.state("tee-agent.socket", "UnitFileState"), ("enabled",))
+
+        # Another system's tree is not this host.
+        self.host.succeed("mkdir -p /srv/root/etc /srv/root/var/lib/dpkg/info /srv/root/var/lib/dpkg/updates /var/lib/tee;"
+                          "touch /srv/root/etc/passwd /srv/root/etc/group /srv/root/var/lib/dpkg/status")
+        (process,) = self.state("tee-agent.service", "MainPID")
+        dpkg = "dpkg --root=/srv/root --force-script-chrootless --force-depends"
+        self.host.succeed(f"{dpkg} --install /srv/package.deb; {dpkg} --install /srv/package.deb; {dpkg} --purge tee-agent")
+        self.assertEqual(self.state("tee-agent.service", "MainPID"), (process,))
+        self.host.succeed("getent passwd tee; test -d /var/lib/tee")
+
+        # Nor is an account of this name always its own.
+        self.host.succeed("dpkg --purge tee-agent; ! getent passwd tee")
+        self.host.succeed("useradd tee; dpkg --install /srv/package.deb; dpkg --purge tee-agent; getent passwd tee")
 
     def test_five_hundred_requests_are_answered_whatever_is_restarted_meanwhile(self):
         self.prepare()
