@@ -320,6 +320,7 @@ static int admit(Agent *agent, HttpExchange *exchange, Refusal *ret_refusal) {
                 return r;
         if (agent->draining)
                 return refusal_set(ret_refusal, 503, "shutting_down", NULL, NULL, "the agent is stopping");
+        gate_knock(agent->gate);
         if (gate_verdict(agent->gate).state == GATE_SHUT && !gate_admit(agent->gate, request->runtime, ret_refusal) &&
             ret_refusal->code)
                 return -EINVAL;

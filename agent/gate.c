@@ -551,6 +551,14 @@ void gate_check(Gate *gate) {
                 check_in(gate, gate->state == GATE_CHECKING ? 0 : SETTLE_USEC);
 }
 
+void gate_knock(Gate *gate) {
+        if (gate->state != GATE_SHUT || strcmp(gate->objection.code, "docker_unreachable") != 0)
+                return;
+        gate->doubted = true;
+        if (!gate->checking)
+                check_in(gate, 0);
+}
+
 void gate_distrust(Gate *gate) {
         bool news = gate->state == GATE_OPEN;
 

@@ -38,6 +38,10 @@ DEFINE_CLEANUP(Gate *, gate_free)
 /* Checks all of it anew, soon. Any number of calls make one check, and one more when they come during one. */
 void gate_check(Gate *gate);
 
+/* Somebody asks for a sandbox. A Docker that could not be reached may be there by now, and a look costs next to
+ * nothing: who asks waits for it. */
+void gate_knock(Gate *gate);
+
 /* The verdict is void: nothing passes until the check that follows has one. */
 void gate_distrust(Gate *gate);
 
