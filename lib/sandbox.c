@@ -445,11 +445,12 @@ int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files) {
         return r;
 }
 
-int sandbox_stop(Sandbox *sandbox) {
-        uint8_t header[FRAME_HEADER_SIZE];
+int sandbox_stop(Sandbox *sandbox, uint64_t run_usec) {
+        uint8_t frame[FRAME_HEADER_SIZE + FRAME_STOP_SIZE];
 
         if (sandbox->state != SANDBOX_RUNNING)
                 return -EPROTO;
-        frame_header_encode(header, FRAME_STOP, 0);
-        return docker_attach_write(sandbox->attach, header, sizeof(header));
+        frame_header_encode(frame, FRAME_STOP, FRAME_STOP_SIZE);
+        frame_u64_encode(frame + FRAME_HEADER_SIZE, run_usec);
+        return docker_attach_write(sandbox->attach, frame, sizeof(frame));
 }
