@@ -200,14 +200,13 @@ static void on_probe_ready(const Evidence *evidence, void *userdata) {
 static void on_probe_failed(const SandboxError *error, void *userdata) {
         Gate *gate = userdata;
         CLEANUP_FREE char *reason = text_format("the probe sandbox: %s", error->message ? error->message : "");
-        CLEANUP_FREE char *rebuild = text_format("tee-install --with-runtime %s", gate->probed->name);
 
         switch (error->failure) {
         case SANDBOX_E_NOT_GVISOR:
                 shut(gate, "not_gvisor", reason, "check what the OCI runtime is: docker info, /etc/docker/daemon.json");
                 break;
         case SANDBOX_E_GUEST_VERSION:
-                shut(gate, "guest_version_mismatch", reason, rebuild ? rebuild : "tee-install");
+                shut(gate, "guest_version_mismatch", reason, "tee-install --refresh-runtimes --force");
                 break;
         default:
                 shut(gate, "probe_failed", reason, LOOK_AT_DOCKER);
