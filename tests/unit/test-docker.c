@@ -213,7 +213,8 @@ TEST(nothing_is_asked_before_the_version_is_known) {
         assert_int_equal(docker_container_inspect(fixture.docker, "c", on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_container_wait(fixture.docker, "c", 1, on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_container_remove(fixture.docker, "c", on_done, &fixture, &fixture.call), -ENOTCONN);
-        assert_int_equal(docker_container_list(fixture.docker, "label", "a=b", on_done, &fixture, &fixture.call), -ENOTCONN);
+        assert_int_equal(docker_container_list(fixture.docker, "label", "a=b", on_done, &fixture, &fixture.call),
+                         -ENOTCONN);
         assert_int_equal(docker_events(fixture.docker, on_event, on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_null(fixture.call);
         loop_settle(fixture.event);
