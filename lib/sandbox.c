@@ -305,11 +305,11 @@ static void on_started(const DockerReply *reply, void *userdata) {
 
         sandbox->call = docker_call_free(sandbox->call);
         sandbox->started = true;
-        if (sandbox->channel_ended && docker_reply_ok(reply))
-                inspect(sandbox);
-        else if (!docker_reply_ok(reply) && (sandbox->channel_ended || sandbox->state == SANDBOX_BOOTING))
+        /* What has spoken since was started, whatever became of Docker's answer. */
+        if (!docker_reply_ok(reply) && sandbox->state == SANDBOX_BOOTING)
                 fail_with(sandbox, SANDBOX_E_DOCKER, reply->message);
-        /* else: it has spoken since, so it runs, whatever became of Docker's answer */
+        else if (sandbox->channel_ended)
+                inspect(sandbox);
 }
 
 static void on_attached(void *userdata) {

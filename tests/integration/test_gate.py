@@ -200,6 +200,12 @@ class BrokenDocker(ShutGate, AgentTestCase):
         self.mend()
         self.agent.wait_idle(20)
 
+    def test_so_does_one_that_ran_before_docker_said_that_it_was_started(self):
+        self.addCleanup(self.mend)
+        self.agent.wait_idle()
+        self.proxy.set_script(only_at(r"/containers/\w+/start", LATE))
+        self.test_running_program_whose_docker_goes_away_gets_an_answer()
+
 
 class MissingDocker(ShutGate, unittest.TestCase):
     def test_socket_missing_then_refused_then_there(self):
