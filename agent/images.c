@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define LOOK_AT_DOCKER "journalctl -u docker"
-
 typedef struct Image {
         char *id; /* NULL when not available */
         Objection objection;
