@@ -401,7 +401,9 @@ void execution_refuse(Execution *execution, const Refusal *refusal) {
 void execution_cancel(Execution *execution, const char *why) {
         Refusal refusal = {0};
 
-        if (execution->state == EXECUTION_RUNNING && sandbox_is_alive(execution->sandbox)) {
+        if (execution->state == EXECUTION_STOPPING) {
+                (void) sandbox_stop(execution->sandbox, 0); /* at once, then; who is deaf has its grace */
+        } else if (execution->state == EXECUTION_RUNNING && sandbox_is_alive(execution->sandbox)) {
                 stop(execution, 0, OUTCOME_CANCELLED, strdup(why));
         } else if (!program_was_sent(execution)) {
                 refusal_set(&refusal, 503, "shutting_down", NULL, NULL, "%s", why);

@@ -141,15 +141,21 @@ static int start(Guest *guest) {
                              &guest->fault);
 }
 
-/* The runtime that waits will not do for this program. Nothing of the program has run. */
+/* The runtime that waits will not do for this program. Nothing of the program has run, unless it says so itself: its
+ * time and its CPU time go on. */
 static int start_afresh(Guest *guest) {
+        uint64_t start_usec = guest->program.start_usec, cpu_ms;
         int r = program_end(&guest->program);
 
         if (r < 0)
                 return fault_set(&guest->fault, FRAME_FAULT_GUEST, -r, "the end of what was warm");
         warm_close(&guest->warm);
         program_forget(&guest->program);
-        return start(guest);
+        cpu_ms = guest->program.cpu_usec / 1000;
+        guest->limits.cpu_ms = cpu_ms < guest->limits.cpu_ms ? guest->limits.cpu_ms - cpu_ms : 1;
+        r = start(guest);
+        guest->program.start_usec = start_usec;
+        return r;
 }
 
 static int run(Guest *guest, size_t size) {
@@ -252,6 +258,8 @@ static int frame_handle(uint8_t type, const uint8_t *payload, size_t size, void 
 
         if (guest->state == GUEST_COLLECTING)
                 return frame_collect(guest, type, payload, size);
+        if (guest->state != GUEST_RUNNING)
+                return protocol_fault(guest, "a frame between WARM and WARMED");
         if (type != FRAME_STOP || size != FRAME_STOP_SIZE)
                 return protocol_fault(guest, "a frame other than STOP after RUN");
         run_usec = frame_u64_decode(payload);
@@ -291,7 +299,9 @@ static int warm_handle(Guest *guest) {
         case WARM_READY:
                 return guest->state == GUEST_WARMING ? warmed(guest) : 0;
         case WARM_CANNOT:
-                return guest->state == GUEST_RUNNING ? start_afresh(guest) : 0;
+                return guest->state == GUEST_RUNNING && !guest->program.ended && guest->report.flags == 0
+                               ? start_afresh(guest)
+                               : 0;
         case WARM_ENDED:
                 if (guest->state != GUEST_RUNNING || guest->program.ended)
                         return 0;

@@ -315,7 +315,9 @@ void program_forget(Program *program) {
         fd_close(&program->stderr_fd);
         program->pid = 0;
         program->ended = program->lingers = false;
-        program->cpu_usec = program->cpu_before_usec = program->memory_peak_bytes = 0;
+        program->cpu_usec -=
+                program->cpu_before_usec < program->cpu_usec ? program->cpu_before_usec : program->cpu_usec;
+        program->cpu_before_usec = program->memory_peak_bytes = 0;
 }
 
 /* Returns the pid of a child that was collected, 0 when none has ended yet, or a negative errno. */

@@ -43,7 +43,8 @@ int program_give(Program *program, const FrameLimits *limits, const Identity *id
  * read now. They are to be killed. Returns 0 or a negative errno. */
 int program_ended(Program *program, uint8_t code);
 
-/* Forgets what has been ended by program_end(), so that another can be started. Its pipes are closed. */
+/* Forgets what has been ended by program_end(), so that another can be started, all but the CPU time since
+ * program_give(). Its pipes are closed. */
 void program_forget(Program *program);
 
 /* Collects whatever has ended; sets ended, once the first process has. */

@@ -251,6 +251,14 @@ class Forgery(WarmTestCase):
         self.assertIn((result["status"], result["exit_code"]), (("error", 7), ("wall_limit", None)), result)
         self.assertTrue(result["stdout"].startswith("before\n"), result)
 
+    def test_being_begun_again_gives_it_no_more_time(self):
+        code = "const t = Date.now(); while (Date.now() - t < 2800); " + self.say(b"C") + "for (;;);"
+        result = self.run_warm(code, limits={"wall_ms": 3000, "cpu_ms": 60000})
+        self.assertEqual(result["status"], "wall_limit", result)
+        self.assertNotIn("did not answer", result["evidence"])
+        self.assertGreaterEqual(result["timing"]["run_ms"], 3000)
+        self.assertGreater(result["usage"]["cpu_ms"], 2000, "what it used before counts")
+
     def test_words_that_are_none_change_nothing(self):
         result = self.run_warm(self.say(b"nonsense" * 100) + "console.log('after')")
         self.assertEqual((result["status"], result["stdout"][:7], result["stdout"][-6:]), ("ok", "before\n", "after\n"))
