@@ -67,7 +67,9 @@ Images *images_free(Images *images) {
 static void judge(Image *image, const ConfigRuntime *runtime, const DockerReply *reply) {
         const char *id = json_get_string(reply->json, "Id");
         const char *guest = docker_image_label(reply->json, TEE_IMAGE_LABEL_GUEST);
-        CLEANUP_FREE char *remedy = text_format("tee-install --with-runtime %s", runtime->name);
+        bool is_ours = docker_image_label(reply->json, TEE_IMAGE_LABEL_RECIPE) != NULL;
+        CLEANUP_FREE char *remedy = is_ours ? strdup("tee-install --refresh-runtimes")
+                                            : text_format("tee-install --with-runtime %s", runtime->name);
         CLEANUP_FREE char *reason = NULL;
 
         if (reply->error == 0 && reply->status == 404) {
@@ -79,10 +81,7 @@ static void judge(Image *image, const ConfigRuntime *runtime, const DockerReply 
         } else if (!guest || strcmp(guest, TEE_VERSION) != 0) {
                 reason = text_format("runtime %s: the guest in image %s is of version %.32s, the agent of %s",
                                      runtime->name, runtime->image, guest ? guest : "unknown", TEE_VERSION);
-                objection_set(&image->objection, "guest_version_mismatch", reason,
-                              guest    ? "tee-install --refresh-runtimes"
-                              : remedy ? remedy
-                                       : "tee-install");
+                objection_set(&image->objection, "guest_version_mismatch", reason, remedy ? remedy : "tee-install");
         } else {
                 image->id = strdup(id);
                 objection_deinit(&image->objection);

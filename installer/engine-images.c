@@ -230,35 +230,53 @@ int engine_image_remove(Engine *engine, const char *image, char **ret_message) {
  * sandbox. */
 #define NAME_PREFIX "tee-install-"
 
-static cJSON *container_spec(const char *image) {
-        /* Docker wants a command for an image that has none. It is never run. */
-        static const char *const command[] = {"/none"};
+static cJSON *container_spec(const char *image, bool has_command) {
+        /* Docker wants a command for an image that has none. It is never run, and stays in what is committed. */
+        static const char *const command[] = {"/tee/tee-guest"};
         CLEANUP_JSON cJSON *spec = cJSON_CreateObject();
+        cJSON *host;
 
         if (!spec || json_add(spec, "Image", cJSON_CreateString(image)) < 0 ||
-            json_add(spec, "Cmd", cJSON_CreateStringArray(command, 1)) < 0 ||
-            json_add(spec, "NetworkDisabled", cJSON_CreateBool(true)) < 0)
+            (!has_command && json_add(spec, "Cmd", cJSON_CreateStringArray(command, 1)) < 0))
+                return NULL;
+        host = cJSON_AddObjectToObject(spec, "HostConfig");
+        if (!host || json_add(host, "NetworkMode", cJSON_CreateString("none")) < 0)
                 return NULL;
         return TAKE_PTR(spec);
 }
 
+static int has_command(Engine *engine, const char *image, bool *ret) {
+        CLEANUP_JSON cJSON *document = NULL;
+        int r = engine_image(engine, image, &document);
+        const cJSON *config = json_get_object(document, "Config");
+
+        *ret = cJSON_GetArraySize(json_get(config, "Cmd")) > 0 ||
+               cJSON_GetArraySize(json_get(config, "Entrypoint")) > 0;
+        return r;
+}
+
 int engine_container_create(Engine *engine, const char *image, char **ret_id) {
-        CLEANUP_FREE char *name = text_format(NAME_PREFIX "%d", (int) getpid());
-        CLEANUP_JSON cJSON *spec = container_spec(image);
+        static unsigned number; /* of one that could not be removed the name is taken */
+        CLEANUP_FREE char *name = text_format(NAME_PREFIX "%d-%u", (int) getpid(), ++number);
+        CLEANUP_JSON cJSON *spec = NULL;
         EngineAnswer answer = {0};
         DockerCall *call = NULL;
         const char *id;
-        int r;
+        bool has;
+        int r = has_command(engine, image, &has);
 
+        if (r < 0)
+                return r;
+        spec = container_spec(image, has);
         if (!spec || !name)
                 return -ENOMEM;
         r = docker_container_create(engine->docker, name, spec, engine_on_done, &answer, &call);
         r = engine_await(engine, r, &call, &answer, CALL_USEC);
         id = json_get_string(answer.json, "Id");
-        if (r == -EINTR) /* Docker may have made it all the same */
-                engine_container_remove(engine, name);
-        else if (r >= 0)
+        if (r >= 0)
                 r = id && (*ret_id = strdup(id)) ? 0 : -EBADMSG;
+        if (r < 0 && answer.status == 0) /* no answer: Docker may have made it all the same */
+                engine_container_remove(engine, name);
         if (r < 0)
                 r = fault(engine, r, &answer, "no container could be made of the image");
         engine_answer_deinit(&answer);
@@ -278,17 +296,21 @@ void engine_container_remove(Engine *engine, const char *id) {
         engine_answer_deinit(&answer);
 }
 
-/* Of the process that made the container for itself; 0 for any other container. */
+/* Of the process that made the container for itself; 0 for any other container. Ours are never started, and in no
+ * network. */
 static pid_t maker_of(const cJSON *container) {
         static const char prefix[] = "/" NAME_PREFIX;
         const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(json_get(container, "Names"), 0));
+        const char *state = json_get_string(container, "State");
+        const char *network = json_get_string(json_get_object(container, "HostConfig"), "NetworkMode");
         char *end;
         long pid;
 
-        if (!name || strncmp(name, prefix, strlen(prefix)) != 0)
+        if (!name || strncmp(name, prefix, strlen(prefix)) != 0 || !state || strcmp(state, "created") != 0 ||
+            !network || strcmp(network, "none") != 0)
                 return 0;
         pid = strtol(name + strlen(prefix), &end, 10);
-        return *end || pid < 0 || pid > INT_MAX ? 0 : (pid_t) pid;
+        return *end != '-' || pid < 0 || pid > INT_MAX ? 0 : (pid_t) pid;
 }
 
 int engine_containers_tidy(Engine *engine) {
@@ -302,6 +324,8 @@ int engine_containers_tidy(Engine *engine) {
                 const char *id = json_get_string(container, "Id");
                 pid_t pid = maker_of(container);
 
+                if (engine->loop->interrupted)
+                        break;
                 if (id && pid > 0 && (pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH)))
                         engine_container_remove(engine, id);
         }

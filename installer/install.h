@@ -2,6 +2,7 @@
 #pragma once
 
 #include "change.h"
+#include "config.h"
 #include "engine.h"
 #include "options.h"
 #include "screen.h"
@@ -55,8 +56,9 @@ typedef struct Install {
         Screen screen;
         Trouble trouble;
         Engine engine;
-        Buffer note;   /* lines of the step that is at work */
-        cJSON *record; /* record.h */
+        Config *config; /* of --refresh-runtimes; else NULL */
+        Buffer note;    /* lines of the step that is at work */
+        cJSON *record;  /* record.h */
 
         Host host;
         Packages docker_packages;

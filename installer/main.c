@@ -19,7 +19,7 @@
 
 #define NOTE_MAX ((size_t) 64 * 1024)
 #define DOCKER_CALL_MS UINT64_C(60000)
-#define DOCKER_CALL_SHORT_MS UINT64_C(10000) /* the agent's start waits for it */
+#define DOCKER_PATIENCE_USEC (5 * USEC_PER_SEC)
 #define EXIT_UNFIT 10
 #define EXIT_IMAGE 18
 
@@ -58,7 +58,12 @@ static int run_steps(Install *install) {
 static int run_runtimes(Install *install, cJSON **ret_result) {
         const Options *options = install->options;
         const Trouble *trouble = &install->trouble;
-        RuntimeImages images = {.options = options, .engine = &install->engine, .screen = &install->screen};
+        RuntimeImages images = {
+                .options = options,
+                .engine = &install->engine,
+                .screen = &install->screen,
+                .config = install->config,
+        };
         int r = options->list_runtimes      ? runtime_list_show(&images, ret_result)
                 : options->remove_runtime   ? runtime_list_remove(&images, ret_result)
                 : options->refresh_runtimes ? runtime_refresh(&images, ret_result)
@@ -82,17 +87,20 @@ static int run_runtimes(Install *install, cJSON **ret_result) {
 
 /* ---- the whole ---- */
 
-/* The images that are refreshed are those of the agent's Docker. */
-static int connect(Install *install, const Options *options) {
-        CLEANUP(config_freep) Config *config = NULL;
+/* The images that are refreshed are those of the agent's Docker. Its start waits for that, so one that hangs is given
+ * up soon. */
+static int connect_as_agent(Install *install, const Options *options) {
+        const char *path = options->config ? options->config : CONFIG_PATH;
         CLEANUP_FREE char *message = NULL;
-        const char *socket_path = options->docker_socket;
-        uint64_t call_ms = options->refresh_runtimes ? DOCKER_CALL_SHORT_MS : DOCKER_CALL_MS;
+        int r = config_load(path, &install->config, &message);
 
-        if (options->refresh_runtimes && options->docker_socket_is_default &&
-            config_load(CONFIG_PATH, &config, &message) >= 0)
-                socket_path = config->docker_socket;
-        return engine_init(&install->engine, &install->loop, &install->trouble, socket_path, call_ms);
+        if (r < 0)
+                return trouble_set(&install->trouble, r, NULL, "%s", message ? message : strerror(-r));
+        r = engine_init(&install->engine, &install->loop, &install->trouble,
+                        options->docker_socket ? options->docker_socket : install->config->docker_socket,
+                        DOCKER_CALL_MS);
+        install->engine.most_usec = DOCKER_PATIENCE_USEC;
+        return r;
 }
 
 static int set_up(Install *install, const Options *options) {
@@ -101,11 +109,16 @@ static int set_up(Install *install, const Options *options) {
         *install = (Install){.options = options, .note = BUFFER_INIT(NOTE_MAX)};
         screen_init(&install->screen, options->json);
         r = loop_init(&install->loop);
-        return r < 0 ? r : connect(install, options);
+        if (r < 0)
+                return r;
+        return options->refresh_runtimes ? connect_as_agent(install, options)
+                                         : engine_init(&install->engine, &install->loop, &install->trouble,
+                                                       options->docker_socket, DOCKER_CALL_MS);
 }
 
 static void tear_down(Install *install) {
         engine_deinit(&install->engine);
+        config_free(install->config);
         loop_deinit(&install->loop);
         record_deinit(install);
         trouble_deinit(&install->trouble);
@@ -172,7 +185,8 @@ int main(int argc, char *argv[]) {
         log_open_journal("tee-install");
         r = set_up(&install, &options);
         if (r < 0)
-                (void) fprintf(stderr, "tee-install: no start: %s\n", strerror(-r));
+                (void) fprintf(stderr, "tee-install: %s\n",
+                               install.trouble.message ? install.trouble.message : strerror(-r));
         status = r < 0 ? EXIT_FAILURE : run(&install);
         tear_down(&install);
         return status;

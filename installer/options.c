@@ -4,6 +4,7 @@
  */
 
 #include "options.h"
+#include "config.h"
 #include "version.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ static void print_help(void) {
                 "\n"
                 "      --with-gvisor           install runsc and register it with Docker, and prove that it is gVisor\n"
                 "      --with-runtime NAME     make the image of a runtime: deno, or any other with --image\n"
-                "      --refresh-runtimes      give each of these images the tee-guest of this version\n"
+                "      --refresh-runtimes      give the images that tee.conf names the tee-guest of this version\n"
                 "      --list-runtimes         the images of runtimes that are there\n"
                 "      --remove-runtime NAME   remove one\n"
                 "      --uninstall             take away what --with-gvisor made; --purge: the package, too\n"
@@ -61,10 +62,11 @@ static void print_help(void) {
                 "      --docker HOW            reload (default; a restart only where it must be), restart, leave\n"
                 "      --docker-config FILE    (the one that dockerd's command line names, else "
                 "/etc/docker/daemon.json)\n"
-                "      --docker-socket PATH    ($DOCKER_HOST, else /run/docker.sock; --refresh-runtimes: tee.conf's)\n"
+                "      --docker-socket PATH    ($DOCKER_HOST, else /run/docker.sock)\n"
                 "\n"
                 "Images of runtimes:\n"
-                "      --deno PATH             this deno program, with the libraries that it needs (the one on $PATH, else\n"
+                "      --deno PATH             this deno program, with the libraries that it needs (the one on $PATH, "
+                "else\n"
                 "                              Docker Hub's); --busybox PATH likewise for the runtime sh\n"
                 "      --image IMAGE           the image that a runtime is made from\n"
                 "      --adapter ADAPTER       what lets a runtime from an image start before its program is known:\n"
@@ -72,6 +74,8 @@ static void print_help(void) {
                 "                              NAME's beginning)\n"
                 "      --tag NAME:TAG          name of the image that is made (tee-runtime-NAME:latest)\n"
                 "      --guest PATH            the tee-guest program\n"
+                "      --config FILE           tee.conf, which names the images to be refreshed, and their Docker\n"
+                "                              (" CONFIG_PATH ")\n"
                 "\n"
                 "  -h, --help                  show this help\n"
                 "  -V, --version               show the version\n"
@@ -237,6 +241,7 @@ enum {
         OPTION_TAG,
         OPTION_GUEST,
         OPTION_ADAPTER,
+        OPTION_CONFIG,
 };
 
 static const struct option names[] = {
@@ -275,6 +280,7 @@ static const struct option names[] = {
         {"tag", required_argument, NULL, OPTION_TAG},
         {"guest", required_argument, NULL, OPTION_GUEST},
         {"adapter", required_argument, NULL, OPTION_ADAPTER},
+        {"config", required_argument, NULL, OPTION_CONFIG},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {0},
@@ -408,6 +414,9 @@ static int take_option(Options *options, int option, const char *value) {
         case OPTION_ADAPTER:
                 options->adapter = value;
                 return 0;
+        case OPTION_CONFIG:
+                options->config = value;
+                return 0;
         case OPTION_WAIT:
                 return take_wait(options, value);
         default:
@@ -419,11 +428,10 @@ static int take_option(Options *options, int option, const char *value) {
 static int take_docker_host(Options *options) {
         const char *host = getenv("DOCKER_HOST");
 
-        if (options->docker_socket)
+        if (options->docker_socket || options->refresh_runtimes)
                 return 0;
         options->docker_socket = "/run/docker.sock";
-        options->docker_socket_is_default = !host || !host[0];
-        if (options->docker_socket_is_default)
+        if (!host || !host[0])
                 return 0;
         if (strncmp(host, "unix:///", 8) != 0)
                 return wrong("$DOCKER_HOST has to be a unix socket of this host (unix:///…), not", host);
@@ -450,6 +458,11 @@ static int check_together(Options *options) {
                 return wrong_use("nothing to do: --with-gvisor, or --with-runtime NAME?");
         if (tasks > 1)
                 return wrong_use("installing, removing and listing do not go together");
+        if (options->config && !options->refresh_runtimes)
+                return wrong_use("--config belongs to --refresh-runtimes");
+        if (options->refresh_runtimes &&
+            (options->image || options->base_image || options->adapter || options->deno || options->busybox))
+                return wrong_use("--refresh-runtimes takes an image's program and its adapter from the image");
         if (options->purge && !options->uninstall)
                 return wrong_use("--purge belongs to --uninstall");
         if (options->offline && options->source != SOURCE_GVISOR)

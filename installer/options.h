@@ -47,12 +47,12 @@ typedef struct Options {
         OptionsDocker docker;
         const char *docker_config; /* NULL: the one that Docker reads */
         const char *docker_socket;
-        bool docker_socket_is_default; /* nobody has named it */
 
         /* images of runtimes */
         const char *image, *base_image; /* that is made, and that it is made from */
         const char *deno, *busybox, *guest;
         const char *adapter; /* NULL: the one that the runtime's name tells */
+        const char *config;  /* tee.conf, for --refresh-runtimes */
 } Options;
 
 /* Prints what is wrong on stderr and returns -EINVAL. */

@@ -4,11 +4,12 @@
 #include "digest.h"
 #include "docker.h"
 #include "tar.h"
+#include "version.h"
 
 /* All that goes into the image of a runtime: a tree, and what the image says of itself. The label tee.recipe is a
  * digest of everything else, so an image that carries the same one need not be made again. */
 
-#define RECIPE_LABEL "tee.recipe"
+#define RECIPE_LABEL TEE_IMAGE_LABEL_RECIPE
 #define RECIPE_LABEL_RUNTIME "tee.runtime"                 /* its name */
 #define RECIPE_LABEL_RUNTIME_VERSION "tee.runtime.version" /* of the language */
 #define RECIPE_LABEL_ADAPTER "tee.adapter"                 /* of an image from elsewhere: python, node, none, own */

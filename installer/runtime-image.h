@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "config.h"
 #include "engine.h"
 #include "options.h"
 #include "screen.h"
@@ -15,6 +16,7 @@ typedef struct RuntimeImages {
         const Options *options;
         Engine *engine;
         Screen *screen;
+        const Config *config; /* of --refresh-runtimes; else NULL */
 } RuntimeImages;
 
 /* The name of a runtime's image, owned by the caller: --tag, or "tee-runtime-NAME:latest". NULL on ENOMEM. */

@@ -6,3 +6,4 @@
 
 /* Label of a runtime's image that carries the version of the guest in it. */
 #define TEE_IMAGE_LABEL_GUEST "tee.guest.version"
+#define TEE_IMAGE_LABEL_RECIPE "tee.recipe" /* tee-install made it: a digest of all that went into it */

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import engine
 from harness import IMAGE_DENO, Agent
 from places import BUILD, IMAGES_DIR, ROOT, TEE_INSTALL, VERSION, patience, wait_for
 from registry import Registry
-from scripted_docker import PASS, STALL, ScriptedDocker, answer, with_connection_close
+from scripted_docker import HANG_UP, PASS, STALL, ScriptedDocker, answer, with_connection_close
 
 GUEST = BUILD / "tee-guest"
 BUSYBOX = pathlib.Path("/bin/busybox")
@@ -154,8 +155,8 @@ class RuntimeImages(unittest.TestCase):
     def with_deno(self, *more, deno=None):
         return ("--with-runtime", "deno", "--deno", deno or self.programs.deno, *more)
 
-    def proxy(self, kind=ScriptedDocker, **how):
-        proxy = kind(self.socket_folder / "docker.sock", self.docker.path, **how)
+    def proxy(self, kind=ScriptedDocker, name="docker", **how):
+        proxy = kind(self.socket_folder / f"{name}.sock", self.docker.path, **how)
         self.addCleanup(proxy.close)
         return proxy
 
@@ -565,20 +566,35 @@ class RuntimeImages(unittest.TestCase):
 
     # --- another guest ---
 
+    def refresh(self, *arguments, images=(IMAGE_DENO,), **how):
+        """As the unit does, with a tee.conf that names these images."""
+        config = self.socket_folder / "tee.conf"
+        runtimes = "".join(f'r{n} = {{ image = "{image}"; entry = "main"; command = [ "/x" ]; }};'
+                           for n, image in enumerate(images))
+        config.write_text(f'docker = {{ socket = "{how.pop("socket_path", self.docker.path)}"; }};'
+                          f"runtimes = {{ {runtimes} }};")
+        return Installer(self, "--refresh-runtimes", "--config", config, *arguments, socket_path="/nonexistent")
+
+    def refreshed(self, *arguments, status=0, **how):
+        done = self.refresh(*arguments, **how).end()
+        self.assertEqual(done.status, status, done.output + done.errors)
+        return done
+
     def trees_before_and_after(self, image, *how):
         """Makes the image with a guest of another version, and has it refreshed."""
         self.install(*how, "--guest", self.programs.other_guest)
         before, tree = self.docker.image(image)["Config"], self.tree(image)
         self.assertEqual(before["Labels"]["tee.guest.version"], "0.0.9")
         self.assertIn(f"{image} has a tee-guest of another version", self.install("--list-runtimes").output)
-        done = self.install("--refresh-runtimes")
+        done = self.refreshed(images=[image])
         self.assertRegex(done.output, rf"(?m)^  image +{image} has tee-guest {VERSION} now, before 0\.0\.9$")
         after = self.docker.image(image)["Config"]
         self.assertEqual(after["Labels"].pop("tee.guest.version"), VERSION)
         before["Labels"].pop("tee.guest.version")
         self.assertNotEqual(after["Labels"].pop("tee.recipe"), before["Labels"].pop("tee.recipe"))
-        for one in ("Labels", "Env", "WorkingDir", "User", "Entrypoint"):
-            self.assertEqual(after.get(one), before.get(one))
+        for one in (before.keys() | after.keys()) - {"Hostname", "Image", "Cmd"}:
+            self.assertEqual(after.get(one) or None, before.get(one) or None, one)
+        self.assertEqual(after["Cmd"], before["Cmd"] or ["/tee/tee-guest"])
         return tree, self.tree(image)
 
     def assert_only_differ(self, before, after, *paths):
@@ -587,19 +603,19 @@ class RuntimeImages(unittest.TestCase):
                           or (before[path].content, before[path].mode) != (after[path].content, after[path].mode)},
                          set(paths))
 
-    def test_refresh_gives_each_image_this_versions_guest_and_leaves_the_rest(self):
+    def test_refresh_gives_an_image_this_versions_guest_and_leaves_the_rest(self):
         before, after = self.trees_before_and_after(IMAGE_DENO, *self.with_deno())
         self.assert_only_differ(before, after, "/tee/tee-guest")
         self.assertEqual((after["/tee/tee-guest"].content, after["/tee/tee-guest"].mode), (GUEST.read_bytes(), 0o500))
         images = self.docker.images()
-        done = self.install("--refresh-runtimes")
-        self.assertRegex(done.output, rf"(?m)^  image +{IMAGE_DENO} has tee-guest {VERSION} already$")
+        done = self.refreshed()
+        self.assertRegex(done.output, rf"(?m)^  image +{IMAGE_DENO} is up to date$")
         self.assertEqual(self.docker.images(), images)
         self.install("--remove-runtime", "deno")
         self.assertEqual(self.docker.image_ids(), set(), "what it was made from stays")
 
     def test_refresh_needs_neither_the_base_nor_the_options_again(self):
-        base = self.shell_base(self.registry())
+        base = self.shell_base(self.registry(), Cmd=["/bin/sh", "-l"])
         script = self.temporary / "adapter"
         script.write_text("#!/bin/sh\n# one's own\n")
         how = ("--with-runtime", "shell", "--image", base, "--adapter", script)
@@ -608,6 +624,7 @@ class RuntimeImages(unittest.TestCase):
         script.unlink()
         image = self.docker.image("tee-runtime-shell:latest")
         self.assertEqual(image["RootFS"]["Layers"][0], self.docker.image(base)["RootFS"]["Layers"][0])
+        self.assertEqual(image["Config"]["Cmd"], ["/bin/sh", "-l"])
 
     def test_refresh_brings_this_versions_adapter(self):
         folder = self.temporary / "lib"
@@ -617,64 +634,115 @@ class RuntimeImages(unittest.TestCase):
         with open(folder / "adapters/node.cjs", "a", encoding="utf-8") as file:
             file.write("// of another version\n")
         self.install("--with-runtime", "node", "--image", self.shell_base(self.registry()), "--guest", guest)
-        old = self.tree("tee-runtime-node:latest")["/usr/lib/tee/adapter.cjs"].content
+        image = "tee-runtime-node:latest"
+        old = self.tree(image)["/usr/lib/tee/adapter.cjs"].content
         self.assertTrue(old.endswith(b"// of another version\n"))
-        self.install("--refresh-runtimes")
-        new = self.tree("tee-runtime-node:latest")["/usr/lib/tee/adapter.cjs"].content
+        self.refreshed(images=[image])
+        new = self.tree(image)["/usr/lib/tee/adapter.cjs"].content
         self.assertEqual(new, (ROOT / "guest/adapters/node.cjs").read_bytes())
         shutil.rmtree(folder)
 
-    def test_refresh_leaves_what_is_not_ours_and_tells_of_all_in_json(self):
+    def test_refresh_touches_only_what_the_configuration_names_and_tee_install_has_made(self):
         self.install(*self.with_deno(), "--guest", self.programs.other_guest)
         self.install("--with-runtime", "sh")
-        self.docker.import_tar("tee-other", "a=b")
-        self.docker.tag(IMAGE_DENO, "second-name")
+        self.docker.import_tar("tee-other", "tee.guest.version=0.0.9")
+        self.docker.tag(IMAGE_DENO, "roll-back")
+        images = [IMAGE_DENO, "tee-other:latest", "tee-runtime-sh:latest", "absent:1", IMAGE_DENO]
         before = self.docker.images()
-        planned = json.loads(self.install("--refresh-runtimes", "--dry-run", "--json").output)
+        states = {"tee-other:latest": "left_alone", "tee-runtime-sh:latest": "up_to_date", "absent:1": "absent"}
+        planned = json.loads(self.refreshed("--dry-run", "--json", images=images).output)
+        self.assertEqual([(one["image"], one["state"]) for one in planned],
+                         [(IMAGE_DENO, "would_be_refreshed"), *states.items()])
         self.assertEqual(self.docker.images(), before)
-        self.assertEqual({one["image"]: one["state"] for one in planned},
-                         {IMAGE_DENO: "would_be_refreshed", "second-name:latest": "would_be_refreshed",
-                          "tee-runtime-sh:latest": "up_to_date"})
-        done = json.loads(self.install("--refresh-runtimes", "--json").output)
+        done = json.loads(self.refreshed("--json", images=images).output)
+        self.assertEqual([(one["image"], one["state"]) for one in done], [(IMAGE_DENO, "refreshed"), *states.items()])
         after = self.docker.images()
-        self.assertEqual({one["image"]: one["id"] for one in done},
-                         {name: image for name, image in after.items() if name != "tee-other:latest"})
-        self.assertEqual({name for name in before if before[name] != after[name]}, {IMAGE_DENO, "second-name:latest"})
+        self.assertEqual(done[0]["id"], after[IMAGE_DENO])
+        self.assertEqual({name for name in before if before[name] != after[name]}, {IMAGE_DENO})
 
-    def test_one_image_that_fails_does_not_keep_the_others_from_it(self):
-        self.install(*self.with_deno(), "--guest", self.programs.other_guest)
+    def test_refresh_again_and_again_adds_no_layers(self):
         self.install("--with-runtime", "sh", "--guest", self.programs.other_guest)
-        commits = []
+        image, layers, sizes = "tee-runtime-sh:latest", [], []
+        for _ in range(3):
+            self.refreshed("--force", images=[image])
+            layers.append(len(self.docker.image(image)["RootFS"]["Layers"]))
+            sizes.append(len(self.docker.image_ids()))
+        self.assertEqual((layers, sizes), ([2, 2, 2], [1, 1, 1]))
+
+    def test_refresh_of_an_image_that_does_not_tell_its_adapter_is_refused(self):
+        self.docker.import_tar("tee-runtime-lang", "tee.recipe=0%20tee.guest.version=0.0.9")
+        before = self.docker.images()
+        done = self.refreshed(images=["tee-runtime-lang:latest"], status=18)
+        self.assertIn("tee-runtime-lang:latest FAILED: it does not say which adapter it has", done.output)
+        self.assertIn("what helps: tee-install --with-runtime NAME", done.errors)
+        self.assertEqual(self.docker.images(), before)
+
+    def fail_once(self, what, action):
+        """A script that does something the first time that the path has this in it."""
+        asked = []
 
         def script(method, target):
-            if "/commit?" not in target:
+            if what not in target:
                 return PASS
-            commits.append(target)
-            return answer(500, {"message": "no more room"}) if len(commits) == 1 else PASS
+            asked.append(target)
+            return action if len(asked) == 1 else PASS
+        return script
 
-        done = self.install("--refresh-runtimes", socket_path=self.proxy(script=script).path, status=18)
-        self.assertRegex(done.output, r"(?m)^  image +\S+ FAILED: .*no more room")
-        self.assertIn("images that keep the tee-guest that they have: 1", done.errors)
-        guests = [self.docker.image(name)["Config"]["Labels"]["tee.guest.version"]
-                  for name in (IMAGE_DENO, "tee-runtime-sh:latest")]
-        self.assertEqual(sorted(guests), sorted(["0.0.9", VERSION]))
+    def test_one_image_that_fails_does_not_keep_the_others_from_it(self):
+        for what, action in (("/commit?", answer(500, {"message": "no more room"})), ("/containers/create", HANG_UP)):
+            with self.subTest(what):
+                self.install(*self.with_deno(), "--guest", self.programs.other_guest)
+                self.install("--with-runtime", "sh", "--guest", self.programs.other_guest)
+                images = [IMAGE_DENO, "tee-runtime-sh:latest"]
+                proxy = self.proxy(name=re.sub(r"\W", "", what), script=self.fail_once(what, action))
+                done = self.refreshed(images=images, socket_path=proxy.path, status=18)
+                self.assertRegex(done.output, rf"(?m)^  image +{IMAGE_DENO} FAILED: ")
+                self.assertIn("images that keep the tee-guest that they have: 1", done.errors)
+                self.assertEqual([self.docker.image(name)["Config"]["Labels"]["tee.guest.version"] for name in images],
+                                 ["0.0.9", VERSION])
+
+    def test_name_that_has_gone_to_another_image_meanwhile_stays_there(self):
+        self.install(*self.with_deno(), "--guest", self.programs.other_guest)
+
+        def script(method, target):
+            if "/archive" in target:
+                self.docker.import_tar("tee-runtime-deno", "newer=1")
+            return PASS
+
+        done = self.refreshed(socket_path=self.proxy(script=script).path, status=18)
+        self.assertIn(f"{IMAGE_DENO} FAILED: the name is another image's by now", done.output)
+        self.assertEqual(self.docker.image(IMAGE_DENO)["Config"]["Labels"], {"newer": "1"})
 
     def test_interrupted_refresh_leaves_the_image_as_it_was(self):
         self.install(*self.with_deno(), "--guest", self.programs.other_guest)
         before = self.docker.images()
         proxy = self.proxy(script=lambda method, target: STALL if "/commit?" in target else PASS)
-        running = Installer(self, "--refresh-runtimes", socket_path=proxy.path)
+        running = self.refresh(socket_path=proxy.path)
         wait_for("the commit", lambda: [one for one in proxy.requests if "/commit?" in one], 60)
-        self.assertEqual(running.interrupt().end().status, 130)
+        done = running.interrupt().end()
+        self.assertEqual(done.status, 130)
+        self.assertIn(f"{IMAGE_DENO} FAILED: interrupted", done.output)
         self.assertEqual(self.docker.images(), before)
 
+    def test_refresh_with_a_wrong_configuration_says_so_and_does_nothing(self):
+        config = self.socket_folder / "wrong.conf"
+        config.write_text("agent = {\n  nonsense = 1;\n};\n")
+        done = self.install("--refresh-runtimes", "--config", config, status=1)
+        self.assertIn(f"tee-install: {config}:2: agent.nonsense", done.errors)
+
     def test_containers_of_somebody_elses_are_not_taken_for_what_a_killed_run_left(self):
+        """Neither one from an image that tee-install has made, nor one with a name like its own."""
         base = self.shell_base(self.registry())
         self.install("--with-runtime", "shell", "--image", base)
         container = self.docker.create("tee-runtime-shell:latest", {})
+        named = self.docker.call("POST", "/containers/create?name=tee-install-999999-1",
+                                 {"Image": "tee-runtime-shell:latest", "Cmd": ["/nothing"]}).json["Id"]
         self.install("--with-runtime", "shell", "--image", base, "--force")
-        self.assertEqual([one["Id"] for one in self.docker.call("GET", "/containers/json?all=1").json], [container])
-        self.docker.remove(container)
+        left = {one["Id"] for one in self.docker.call("GET", "/containers/json?all=1").json}
+        self.assertIn(container, left)
+        self.assertIn(named, left)
+        for one in (container, named):
+            self.docker.remove(one)
 
     # --- lists ---
 
