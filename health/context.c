@@ -5,6 +5,7 @@
 
 #include "context.h"
 #include "agent-status.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,13 @@ uint64_t context_left_ms(const Context *context) {
         uint64_t now = now_usec();
 
         return context->until_usec >= now + USEC_PER_MSEC ? (context->until_usec - now) / USEC_PER_MSEC : 1;
+}
+
+int context_ask(Context *context, const char *const *argv, Buffer *output) {
+        static const char *const added[] = {"LC_ALL=C", "LANGUAGE=", NULL};
+        Process process = {.argv = argv, .added = added, .most_usec = context_left_ms(context) * USEC_PER_MSEC};
+
+        return process_run(&context->loop, &process, output);
 }
 
 const Config *context_config(Context *context, Finding *finding) {

@@ -25,6 +25,10 @@ void context_deinit(Context *context);
 /* How long the check may still wait, for one answer or for a program to end; at least 1. */
 uint64_t context_left_ms(const Context *context);
 
+/* Runs a program that tells something, in English whatever the user's language is, while the check may still wait.
+ * output gets what it prints. Returns its exit status, or as process_run(). */
+int context_ask(Context *context, const char *const *argv, Buffer *output);
+
 /* All that follows belongs to the context. NULL: the finding tells why. */
 
 /* tee.conf. */

@@ -4,6 +4,7 @@
  * on. The first check looks at the file alone, the second holds one against the other. */
 
 #include "executable.h"
+#include "file.h"
 #include "groups.h"
 #include "registration.h"
 #include "runtime-arguments.h"
@@ -155,6 +156,51 @@ static void look_at_running(Context *context, Finding *finding) {
         runtime_arguments_judge(runtime, finding);
 }
 
+/* ---- the default ---- */
+
+#define REMEDY_DEFAULT_OUT "take default-runtime out of it, then: systemctl reload docker"
+
+/* What the file says of it: NULL for nothing. ret_document holds it. */
+static const char *default_in_file(const char *path, cJSON **ret_document, int *ret_error) {
+        CLEANUP_BUFFER Buffer text = BUFFER_INIT((size_t) 1024 * 1024);
+        JsonError error;
+
+        *ret_error = path[0] ? file_read(path, &text) : 0;
+        *ret_document = *ret_error >= 0 && text.size > 0 ? json_parse(text.data, text.size, &error) : NULL;
+        return json_get_string(*ret_document, "default-runtime");
+}
+
+static void look_at_default(Context *context, Finding *finding) {
+        const Config *config = context_config(context, finding);
+        const cJSON *info = config ? context_info(context, VERDICT_SKIP, finding) : NULL;
+        const char *running = json_get_string(info, "DefaultRuntime"), *in_file;
+        CLEANUP_JSON cJSON *document = NULL;
+        int r;
+
+        if (!info)
+                return;
+        in_file = default_in_file(config->docker_daemon_json, &document, &r);
+        if (r == -EACCES || r == -EPERM)
+                finding_skip(finding, "run it as root", "%s: %s", config->docker_daemon_json, strerror(-r));
+        else if (!running || !registration_from_info(info, running))
+                finding_fail(finding, REMEDY_RELOAD, "Docker's default OCI runtime is '%s', which it does not have",
+                             running ? running : "");
+        else if (in_file && !registration_from_info(info, in_file) &&
+                 !json_get(json_get_object(document, "runtimes"), in_file))
+                finding_fail(
+                        finding, REMEDY_DEFAULT_OUT,
+                        "%s makes '%s' the default OCI runtime, which is registered nowhere: Docker does not start "
+                        "with it",
+                        config->docker_daemon_json, in_file);
+        else if (in_file && strcmp(in_file, running) != 0)
+                finding_warn(finding, REMEDY_RELOAD,
+                             "Docker's default OCI runtime is %s, and will be %s at its next restart, as %s says",
+                             running, in_file, config->docker_daemon_json);
+        else
+                finding_pass(finding, "%s, for containers that ask for none; sandboxes ask for %s", running,
+                             config_oci_runtime(config));
+}
+
 static const Check checks[] = {
         {
                 .id = "registration.daemon_json",
@@ -168,6 +214,12 @@ static const Check checks[] = {
                 .look = look_at_running,
                 .needs = "docker.reachable",
                 .vital = true,
+        },
+        {
+                .id = "registration.default",
+                .title = "Docker has the OCI runtime that it takes by default, as its file says",
+                .look = look_at_default,
+                .needs = "docker.reachable",
         },
 };
 

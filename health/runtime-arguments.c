@@ -22,6 +22,8 @@ static const Danger dangers[] = {
         {"ignore-cgroups", NULL, VERDICT_FAIL, "no limit of memory, processes or CPU is in force"},
         {"host-uds", "", VERDICT_WARN, "the sandbox may use unix sockets of the host"},
         {"fsgofer-host-uds", NULL, VERDICT_WARN, "the sandbox may use unix sockets of the host"},
+        {"host-fifo", "", VERDICT_WARN, "the sandbox may use named pipes of the host"},
+        {"rootless", NULL, VERDICT_WARN, "the sandbox has less between it and the host: it is for hosts without root"},
         {"allow-flag-override", NULL, VERDICT_WARN, "annotations of a container can change runsc's flags"},
         {"profile", NULL, VERDICT_WARN, "it is for the development of gVisor"},
         {"debug", NULL, VERDICT_WARN, "it is slow, and what programs do is logged"},
@@ -108,6 +110,10 @@ static void judge_testing(const cJSON *arguments, Finding *finding) {
                         finding_fail(finding, remedy,
                                      "--%s: it switches off a part of the sandbox, for gVisor's own tests", word);
         }
+}
+
+const char *runtime_arguments_value(const cJSON *runtime, const char *flag) {
+        return value_of(json_get(runtime, "runtimeArgs"), flag, false);
 }
 
 void runtime_arguments_judge(const cJSON *runtime, Finding *finding) {
