@@ -26,35 +26,45 @@
 
 /* ---- is it one ---- */
 
+/* How something comes to be there again that is no runsc now: from its package, else from gVisor's. Owned by the
+ * caller; NULL on ENOMEM. */
+static char *repair(Context *context, const char *path) {
+        CLEANUP(package_deinit) Package package = {0};
+        bool has_package = package_of(context, path, &package) >= 0 && package.name;
+
+        return has_package ? text_format("apt-get install -y --reinstall %s", package.name) : strdup(REMEDY_REGISTER);
+}
+
 /* What has gone wrong where a program should be can often be told from how it begins. */
-static void explain_no_program(const char *path, const char *message, Finding *finding) {
+static void explain_no_program(Context *context, const char *path, const char *message, Finding *finding) {
+        CLEANUP_FREE char *remedy = repair(context, path);
         CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         char begin[2] = "";
         ssize_t n = fd < 0 ? 0 : read(fd, begin, sizeof(begin));
 
         if (n == 2 && memcmp(begin, "#!", 2) == 0)
-                finding_warn(finding, "register runsc itself: " REMEDY_REGISTER,
-                             "%s is a script: what it starts in the end cannot be told", path);
+                finding_warn(finding, remedy, "%s is a script: what it starts in the end cannot be told", path);
         else if (n > 0 && begin[0] == '<')
-                finding_fail(finding, REMEDY_INSTALL,
+                finding_fail(finding, remedy,
                              "%s is no program: it looks like an error page that was saved in "
                              "its place",
                              path);
         else if (fd >= 0 && n == 0)
-                finding_fail(finding, REMEDY_INSTALL, "%s is empty", path);
+                finding_fail(finding, remedy, "%s is empty", path);
         else
-                finding_fail(finding, REMEDY_INSTALL, "%s", message);
+                finding_fail(finding, remedy, "%s", message);
 }
 
 static void look_at_version(Context *context, const RegisteredRunsc *runsc, Finding *finding) {
-        CLEANUP_FREE char *version = NULL;
+        CLEANUP_FREE char *version = NULL, *remedy = NULL;
         Trouble *trouble = &context->trouble;
         int r = runsc_version(&context->loop, runsc->path, context_left_ms(context) * USEC_PER_MSEC, trouble, &version);
 
-        if (r < 0)
-                finding_fail(finding, trouble->remedy ? trouble->remedy : REMEDY_INSTALL, "%s",
-                             trouble->message ? trouble->message : strerror(-r));
-        else
+        if (r < 0) {
+                remedy = repair(context, runsc->path);
+                finding_fail(finding, remedy, "%s", trouble->message ? trouble->message : strerror(-r));
+        }
+        if (r >= 0)
                 finding_pass(finding, "%s, version %s (found through %s)", runsc->path, version, runsc->witness);
 }
 
@@ -71,12 +81,13 @@ static void look_at_program(Context *context, Finding *finding) {
         if (r == -EACCES)
                 finding_skip(finding, "run it as root", "%s", trouble->message ? trouble->message : strerror(-r));
         else if (r < 0)
-                finding_fail(finding, REMEDY_INSTALL, "%s", trouble->message ? trouble->message : strerror(-r));
+                finding_fail(finding, runsc.runtime ? REMEDY_REGISTER : REMEDY_INSTALL, "%s",
+                             trouble->message ? trouble->message : strerror(-r));
         if (r < 0 || !program_access_judge(runsc.path, finding))
                 return;
         program = (Executable){.name = runsc.path, .path = runsc.path};
         if (executable_check(&program, NULL, trouble) == -ENOEXEC)
-                explain_no_program(runsc.path, trouble->message, finding);
+                explain_no_program(context, runsc.path, trouble->message, finding);
         else
                 look_at_version(context, &runsc, finding);
 }
@@ -110,9 +121,8 @@ static void look_at_path(Context *context, Finding *finding) {
                              "there is no 'runsc' on $PATH, where people and scripts look for it: it is %s",
                              runsc.path);
         else if (runsc.path && !is_same_file(on_path, runsc.path))
-                finding_warn(finding,
-                             "remove the one that is not to be used; to register that on $PATH: " REMEDY_REGISTER,
-                             "'runsc' on $PATH is %s, and sandboxes run on %s", on_path, runsc.path);
+                finding_warn(finding, REMEDY_REGISTER, "'runsc' on $PATH is %s, and sandboxes run on %s", on_path,
+                             runsc.path);
         else
                 finding_pass(finding, "%s", on_path);
 }
@@ -132,7 +142,7 @@ static void look_at_parts(Context *context, Finding *finding) {
         if (r == -EACCES)
                 finding_skip(finding, "run it as root", "%s", trouble->message ? trouble->message : strerror(-r));
         else if (r < 0)
-                finding_fail(finding, REMEDY_INSTALL, "%s", trouble->message ? trouble->message : strerror(-r));
+                finding_fail(finding, REMEDY_REGISTER, "%s", trouble->message ? trouble->message : strerror(-r));
         else
                 finding_pass(finding, "%s is complete", version);
 }
@@ -194,8 +204,7 @@ static void look_at_network(Context *context, Finding *finding) {
         if (network && strcmp(network, "none") == 0)
                 finding_pass(finding, "%s is registered with --network=none", version);
         else if (release == 0)
-                finding_skip(finding, "register it with --network=none: " REMEDY_REGISTER,
-                             "the version '%s' does not tell how old it is", version);
+                finding_skip(finding, REMEDY_REGISTER, "the version '%s' does not tell how old it is", version);
         else if (release < NETWORK_MENDED && has_new_kernel(host.release))
                 finding_fail(finding, REMEDY_REGISTER,
                              "runsc %s starts no sandbox on Linux %s without --network=none (cannot run with network "

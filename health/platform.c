@@ -16,7 +16,6 @@
 #define PTRACE_SCOPE "/proc/sys/kernel/yama/ptrace_scope"
 #define SECCOMP_ACTIONS "/proc/sys/kernel/seccomp/actions_avail"
 #define SYSCTL_MAX ((size_t) 4096)
-#define WORD_END " ,.()\n"
 
 /* ---- which ---- */
 
@@ -25,27 +24,21 @@ static bool is_word(const char *word, size_t size, const char *text) {
 }
 
 void platform_parse(const char *flags, const char *wanted, char ret_default[static 16], bool *ret_has) {
-        static const char head[] = "\n  -platform ", list[] = ": ";
-        const char *at = strstr(flags, head), *end;
+        static const char head[] = "\n  -platform ", list[] = ": ", mark[] = " (default)";
+        const char *at = strstr(flags, head);
 
         ret_default[0] = '\0';
         *ret_has = false;
         at = at ? strstr(at + strlen(head), list) : NULL;
-        if (!at)
-                return;
-        at += strlen(list);
-        end = at + strcspn(at, "\n");
-        while (at < end) {
-                size_t size = strcspn(at, WORD_END);
-                const char *behind = at + size;
+        for (at = at ? at + strlen(list) : ""; *at && !strchr(".\n", *at); at += strspn(at, ", ")) {
+                size_t size = strcspn(at, " ,.()\n");
+                bool is_default = strncmp(at + size, mark, strlen(mark)) == 0;
 
-                *ret_has |= is_word(at, size, wanted ? wanted : "");
-                if (strncmp(behind, " (default)", strlen(" (default)")) == 0 && size < 16 && !ret_default[0]) {
+                if (is_default && size < 16)
                         (void) snprintf(ret_default, 16, "%.*s", (int) size, at);
-                        *ret_has |= !wanted;
-                }
-                at = behind + strspn(behind, WORD_END);
-                if (*behind == '.') /* what follows says it once more */
+                *ret_has |= wanted ? is_word(at, size, wanted) : is_default && size < 16;
+                at += size + (is_default ? strlen(mark) : 0);
+                if (strspn(at, ", ") == 0)
                         break;
         }
 }
@@ -69,7 +62,7 @@ static void judge_kvm(Finding *finding) {
         else if ((r == -EACCES || r == -EPERM) && geteuid() != 0)
                 finding_skip(finding, "run it as root", "kvm: /dev/kvm: %s", strerror(-r));
         else
-                finding_fail(finding, "register runsc with the platform that it has by default: " REMEDY_DEFAULT,
+                finding_fail(finding, REMEDY_DEFAULT,
                              "runsc is to use the platform kvm, and /dev/kvm cannot be used: %s", strerror(-r));
 }
 
@@ -112,8 +105,8 @@ void platform_judge(const char *flags, const char *wanted, Finding *finding) {
         if (!fallback[0])
                 finding_skip(finding, NULL, "'runsc flags' does not tell which platforms it has");
         else if (!has)
-                finding_fail(finding, "register it with a platform that it has: " REMEDY_DEFAULT,
-                             "runsc has no platform '%s'; its default is %s", platform, fallback);
+                finding_fail(finding, REMEDY_DEFAULT, "runsc has no platform '%s'; its default is %s", platform,
+                             fallback);
         else if (strcmp(platform, "kvm") == 0)
                 judge_kvm(finding);
         else

@@ -34,43 +34,34 @@ static cJSON *ask_docker(Context *context, const Config *config) {
         return has_path(runtime) ? cJSON_Duplicate(runtime, true) : NULL;
 }
 
-int registered_runsc_find(Context *context, const Config *config, RegisteredRunsc *ret_runsc) {
-        CLEANUP(registered_runsc_deinit) RegisteredRunsc runsc = {.witness = config->docker_daemon_json};
+int registered_runsc_find(Context *context, const Config *config, RegisteredRunsc *runsc) {
         CLEANUP_FREE char *reason = NULL;
-        int r;
 
-        if (registration_read(config->docker_daemon_json, config->oci_runtime, &runsc.runtime, &reason) < 0)
-                runsc.runtime = NULL;
-        if (!has_path(runsc.runtime)) {
-                cJSON_Delete(runsc.runtime);
-                runsc.witness = "Docker";
-                runsc.runtime = ask_docker(context, config);
+        *runsc = (RegisteredRunsc){.witness = config->docker_daemon_json};
+        if (registration_read(config->docker_daemon_json, config->oci_runtime, &runsc->runtime, &reason) < 0)
+                runsc->runtime = NULL;
+        if (!has_path(runsc->runtime)) {
+                cJSON_Delete(runsc->runtime);
+                runsc->witness = "Docker";
+                runsc->runtime = ask_docker(context, config);
         }
-        if (!runsc.runtime)
-                runsc.witness = "$PATH";
-        r = executable_find(runsc.runtime ? registration_path(runsc.runtime) : "runsc", NULL, NULL, &context->trouble,
-                            &runsc.path);
-        if (r >= 0) {
-                *ret_runsc = runsc;
-                runsc = (RegisteredRunsc){0};
-        }
-        return r;
+        if (!runsc->runtime)
+                runsc->witness = "$PATH";
+        return executable_find(runsc->runtime ? registration_path(runsc->runtime) : "runsc", NULL, NULL,
+                               &context->trouble, &runsc->path);
 }
 
-bool registered_runsc_see(Context *context, RegisteredRunsc *ret_runsc, char **ret_version, Finding *finding) {
+bool registered_runsc_see(Context *context, RegisteredRunsc *runsc, char **ret_version, Finding *finding) {
         const Config *config = context_gvisor(context, finding);
         Trouble *trouble = &context->trouble;
         int r;
 
         if (!config)
                 return false;
-        r = registered_runsc_find(context, config, ret_runsc);
-        if (r >= 0) {
-                r = runsc_version(&context->loop, ret_runsc->path, context_left_ms(context) * USEC_PER_MSEC, trouble,
+        r = registered_runsc_find(context, config, runsc);
+        if (r >= 0)
+                r = runsc_version(&context->loop, runsc->path, context_left_ms(context) * USEC_PER_MSEC, trouble,
                                   ret_version);
-                if (r < 0)
-                        registered_runsc_deinit(ret_runsc);
-        }
         if (r < 0)
                 finding_skip(finding, r == -EACCES ? "run it as root" : "tee-health --only runsc.program", "%s",
                              trouble->message ? trouble->message : strerror(-r));

@@ -36,7 +36,7 @@ static uint64_t parse(const char *version) {
         unsigned major, minor, patch, candidate;
         int n = 0;
 
-        if (sscanf(version, "%4u.%4u.%4u%n", &major, &minor, &patch, &n) != 3)
+        if (version[0] < '0' || version[0] > '9' || sscanf(version, "%4u.%4u.%4u%n", &major, &minor, &patch, &n) != 3)
                 return 0;
         version += n;
         version += version[0] == '-' || version[0] == '~';

@@ -31,7 +31,7 @@ static const Danger dangers[] = {
         {"log-packets", NULL, VERDICT_WARN, "what programs send is logged"},
 };
 
-static const char remedy[] = "take it out of runtimeArgs, then: systemctl reload docker";
+static const char remedy[] = "tee-install --with-gvisor --force";
 
 static const char *text_at(const cJSON *arguments, int index) {
         return cJSON_GetStringValue(cJSON_GetArrayItem(arguments, index));
@@ -96,8 +96,8 @@ static void judge_log(const cJSON *arguments, Finding *finding) {
         struct stat st;
 
         if (folder && find_folder(folder, &st) && (st.st_mode & S_IXOTH))
-                finding_fail(finding, "take --debug out of runtimeArgs, or: chmod o-rwx the log's folder",
-                             "--debug-log=%s: all users of this host can read there what programs do", path);
+                finding_fail(finding, remedy, "--debug-log=%s: all users of this host can read there what programs do",
+                             path);
 }
 
 static void judge_testing(const cJSON *arguments, Finding *finding) {
