@@ -82,7 +82,7 @@ int apt_entry_read(AptEntry *ret_entry, Trouble *trouble) {
 
         if (r >= 0)
                 r = read_list(&entry, PATH_SOURCES_MAIN, false, trouble);
-        for (const struct dirent *one; r >= 0 && (one = readdir(entries));) {
+        for (const struct dirent *one; r >= 0 && entries && (one = readdir(entries));) {
                 CLEANUP_FREE char *path = text_format("%s/%s", PATH_SOURCES_FOLDER, one->d_name);
                 bool is_deb822 = has_suffix(one->d_name, ".sources");
 

@@ -103,7 +103,7 @@ static void compare(const Config *config, const cJSON *runtime, const cJSON *in_
                              "the running Docker has the OCI runtime %s, and %s does not: its next restart loses it",
                              name, config->docker_daemon_json);
         else if (strcmp(path, file_path) != 0)
-                finding_fail(finding, "see which of the two is right, then: " REMEDY_RELOAD,
+                finding_fail(finding, REMEDY_RELOAD,
                              "the running Docker has the OCI runtime %s as '%s', and %s as '%s'", name, path,
                              config->docker_daemon_json, file_path);
         else if (!registration_same_arguments(runtime, in_file))
