@@ -32,7 +32,7 @@ exec /usr/local/lib/tee/tee-install "$@"
 def mended_runc(suite):
     """The suite's runc, a version further, with a changelog that tells what was mended: a site that has it."""
     (debians,) = (package for package in trees.packages(suite) if package.name.startswith("runc_"))
-    said = "runc (1.1.5+ds1-1+deb12u99) bookworm-security; urgency=high\n\n" + "".join(
+    said = f"runc (99) {suite}-security; urgency=high\n\n" + "".join(
         f"  * {fault}: mended\n" for fault in ("CVE-2024-21626", "CVE-2024-45310", "CVE-2025-31133", "CVE-2025-52565",
                                                "CVE-2025-52881", "CVE-2026-41579"))
 
@@ -49,8 +49,8 @@ def mended_runc(suite):
     return site
 
 
-class HealthRemedies(InstallTestCase):
-    suite = "bookworm"
+class Remedies:
+    """Of both suites."""
 
     def prepare_well(self, *sites):
         """A host on which all is well, but for what no remedy of this host's can mend."""
@@ -92,6 +92,88 @@ class HealthRemedies(InstallTestCase):
         self.host.write_file(CONFIG, json.dumps(config))
         if reload:
             self.host.succeed("systemctl reload docker")
+
+    # --- Docker ---
+
+    def test_docker(self):
+        self.prepare_well(mended_runc(self.suite))
+        self.host.succeed(["chmod", "0666", "/run/docker.sock"])
+        self.see_and_mend("docker.socket", "fail", "as good as root", "chmod 0660 /run/docker.sock")
+        self.host.succeed(["chown", "nobody", "/run/docker.sock"])
+        self.see_and_mend("docker.socket", "fail", "belongs to the user", "chown root /run/docker.sock")
+
+        self.see_and_mend("docker.live_restore", "warn", "kills the programs that run")
+        self.write({**self.config(), "live-restore": False})
+        wait_for("the reload", lambda: self.look("docker.live_restore")["verdict"] == "warn", 20)
+        self.see_and_mend("docker.live_restore", "warn", "kills the programs that run")
+        self.assertEqual(self.config()["runtimes"]["runsc"]["path"], "/usr/bin/runsc", "nothing else has changed")
+
+        self.see("docker.disk", "pass", "/var/lib/docker has")
+        self.host.succeed("mount -o remount,size=200M /var/lib/docker")
+        self.see("docker.disk", "fail", "/var/lib/docker has")
+        self.host.succeed("mount -o remount,size=8G /var/lib/docker")
+        self.see("docker.disk", "pass", "/var/lib/docker has")
+
+        faults = self.see("docker.runc", "warn", "CVE-2025-52881")
+        self.assertNotIn("CVE-2024-21626", faults["seen"], "Debian has mended it")
+        repository.add_debian_source(self.host)
+        self.see_and_mend("docker.runc", "warn", "other containers do",
+                          "apt-get update && apt-get install -y --only-upgrade runc")
+
+        self.host.write_file(DROP_IN, "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// -H tcp://127.0.0.1:2375\n")
+        self.host.succeed("systemctl daemon-reload && systemctl restart docker")
+        self.see("docker.network_api", "fail", "API is accessible on http://127.0.0.1:2375")
+        self.host.succeed(f"rm {DROP_IN} && systemctl daemon-reload && systemctl restart docker")
+        self.see("docker.network_api", "pass", "no address")
+
+    # --- apt ---
+
+    def test_apt(self):
+        self.prepare_well()
+        for name in ("apt.source", "apt.key", "apt.trusted_keys"):
+            self.assertEqual(self.look(name)["verdict"], "pass", self.look(name))
+
+        for key, words in ((keys.gpg("--export", keys.fingerprint("other")), keys.fingerprint("other")),
+                           (repository.PAGE, "no OpenPGP key at all"),
+                           (keys.public_key("gvisor"), "is armoured"),
+                           (keys.gpg("--export", keys.fingerprint("gvisor"), keys.fingerprint("other")), "more than one key")):
+            self.host.write_file(KEYRING, key)
+            self.see_and_mend("apt.key", "fail", words, INSTALL)
+        self.host.succeed(["rm", KEYRING])
+        self.see_and_mend("apt.key", "fail", "No such file", INSTALL)
+        for mode, words in ((0o600, "cannot read it"), (0o666, "may change whom apt believes")):
+            self.host.succeed(["chmod", f"{mode:o}", KEYRING])
+            self.see_and_mend("apt.key", "fail", words, f"chmod 0644 {KEYRING}")
+
+        stanza = self.host.read_file(SOURCE)
+        self.host.write_file(SOURCE, stanza + "Trusted: yes\n")
+        self.see_and_mend("apt.source", "fail", "trusted=yes", INSTALL)
+        self.host.write_file(SOURCE, stanza.replace("Signed-By", "X-Signed-By"))
+        self.see_and_mend("apt.source", "warn", "has no 'signed-by'", INSTALL)
+        self.host.succeed(["rm", SOURCE])
+        self.see_and_mend("apt.source", "warn", "no new version of runsc arrives", INSTALL)
+        self.host.write_file(LIST, f"deb [signed-by={KEYRING}] {ADDRESS} release main\n")
+        self.see("apt.source", "warn", "2 entries name gVisor's repository", INSTALL)
+        self.host.succeed(["rm", SOURCE])
+        self.see_and_mend("apt.source", "warn", "form of one line", INSTALL)
+        self.assertEqual(self.host.run(["test", "-e", LIST]).status, 1)
+        self.host.write_file(SOURCE, stanza.replace("https:", "http:"))
+        self.see_and_mend("apt.source", "warn", "with http", INSTALL)
+
+        self.host.write_file(TRUSTED, keys.gpg("--export", keys.fingerprint("gvisor")))
+        self.see_and_mend("apt.trusted_keys", "warn", TRUSTED, f"{INSTALL} && rm {TRUSTED}")
+        self.host.write_file(TRUSTED.replace(".gpg", ".asc").replace("trusted.asc", "trusted.gpg"), keys.public_key("gvisor"))
+        self.see_and_mend("apt.trusted_keys", "warn", "gvisor.asc")
+        ring = keys.gpg("--export", keys.fingerprint("other"), keys.fingerprint("gvisor"))
+        self.host.write_file("/etc/apt/trusted.gpg", ring)
+        check = self.see("apt.trusted_keys", "warn", "/etc/apt/trusted.gpg has")
+        self.assertIn(f"--delete-keys {keys.fingerprint('gvisor')}", check["remedy"])
+        self.host.write_file("/etc/apt/trusted.gpg", keys.gpg("--export", keys.fingerprint("other")))
+        self.see("apt.trusted_keys", "pass", "not among")
+
+
+class RemediesBookworm(Remedies, InstallTestCase):
+    suite = "bookworm"
 
     # --- runsc ---
 
@@ -178,80 +260,6 @@ class HealthRemedies(InstallTestCase):
         self.write({**good, "default-runtime": "runc"})
         wait_for("the reload", lambda: self.look("registration.default")["verdict"] == "pass", 20)
 
-    # --- Docker ---
 
-    def test_docker(self):
-        self.prepare_well(mended_runc(self.suite))
-        self.host.succeed(["chmod", "0666", "/run/docker.sock"])
-        self.see_and_mend("docker.socket", "fail", "as good as root", "chmod 0660 /run/docker.sock")
-        self.host.succeed(["chown", "nobody", "/run/docker.sock"])
-        self.see_and_mend("docker.socket", "fail", "belongs to the user", "chown root /run/docker.sock")
-
-        self.see_and_mend("docker.live_restore", "warn", "kills the programs that run")
-        self.write({**self.config(), "live-restore": False})
-        wait_for("the reload", lambda: self.look("docker.live_restore")["verdict"] == "warn", 20)
-        self.see_and_mend("docker.live_restore", "warn", "kills the programs that run")
-        self.assertEqual(self.config()["runtimes"]["runsc"]["path"], "/usr/bin/runsc", "nothing else has changed")
-
-        self.see("docker.disk", "pass", "/var/lib/docker has")
-        self.host.succeed("mount -o remount,size=200M /var/lib/docker")
-        self.see("docker.disk", "fail", "/var/lib/docker has")
-        self.host.succeed("mount -o remount,size=8G /var/lib/docker")
-        self.see("docker.disk", "pass", "/var/lib/docker has")
-
-        faults = self.see("docker.runc", "warn", "CVE-2025-52881")
-        self.assertNotIn("CVE-2024-21626", faults["seen"], "Debian has mended it")
-        repository.add_debian_source(self.host)
-        self.see_and_mend("docker.runc", "warn", "other containers do",
-                          "apt-get update && apt-get install -y --only-upgrade runc")
-
-        self.host.write_file(DROP_IN, "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// -H tcp://127.0.0.1:2375\n")
-        self.host.succeed("systemctl daemon-reload && systemctl restart docker")
-        self.see("docker.network_api", "fail", "API is accessible on http://127.0.0.1:2375")
-        self.host.succeed(f"rm {DROP_IN} && systemctl daemon-reload && systemctl restart docker")
-        self.see("docker.network_api", "pass", "no address")
-
-    # --- apt ---
-
-    def test_apt(self):
-        self.prepare_well()
-        for name in ("apt.source", "apt.key", "apt.trusted_keys"):
-            self.assertEqual(self.look(name)["verdict"], "pass", self.look(name))
-
-        for key, words in ((keys.gpg("--export", keys.fingerprint("other")), keys.fingerprint("other")),
-                           (repository.PAGE, "no OpenPGP key at all"),
-                           (keys.public_key("gvisor"), "is armoured"),
-                           (keys.gpg("--export", keys.fingerprint("gvisor"), keys.fingerprint("other")), "more than one key")):
-            self.host.write_file(KEYRING, key)
-            self.see_and_mend("apt.key", "fail", words, INSTALL)
-        self.host.succeed(["rm", KEYRING])
-        self.see_and_mend("apt.key", "fail", "No such file", INSTALL)
-        for mode, words in ((0o600, "cannot read it"), (0o666, "may change whom apt believes")):
-            self.host.succeed(["chmod", f"{mode:o}", KEYRING])
-            self.see_and_mend("apt.key", "fail", words, f"chmod 0644 {KEYRING}")
-
-        stanza = self.host.read_file(SOURCE)
-        self.host.write_file(SOURCE, stanza + "Trusted: yes\n")
-        self.see_and_mend("apt.source", "fail", "trusted=yes", INSTALL)
-        self.host.write_file(SOURCE, stanza.replace("Signed-By", "X-Signed-By"))
-        self.see_and_mend("apt.source", "warn", "has no 'signed-by'", INSTALL)
-        self.host.succeed(["rm", SOURCE])
-        self.see_and_mend("apt.source", "warn", "no new version of runsc arrives", INSTALL)
-        self.host.write_file(LIST, f"deb [signed-by={KEYRING}] {ADDRESS} release main\n")
-        self.see("apt.source", "warn", "2 entries name gVisor's repository", INSTALL)
-        self.host.succeed(["rm", SOURCE])
-        self.see_and_mend("apt.source", "warn", "form of one line", INSTALL)
-        self.assertEqual(self.host.run(["test", "-e", LIST]).status, 1)
-        self.host.write_file(SOURCE, stanza.replace("https:", "http:"))
-        self.see_and_mend("apt.source", "warn", "with http", INSTALL)
-
-        self.host.write_file(TRUSTED, keys.gpg("--export", keys.fingerprint("gvisor")))
-        self.see_and_mend("apt.trusted_keys", "warn", TRUSTED, f"{INSTALL} && rm {TRUSTED}")
-        self.host.write_file(TRUSTED.replace(".gpg", ".asc").replace("trusted.asc", "trusted.gpg"), keys.public_key("gvisor"))
-        self.see_and_mend("apt.trusted_keys", "warn", "gvisor.asc")
-        ring = keys.gpg("--export", keys.fingerprint("other"), keys.fingerprint("gvisor"))
-        self.host.write_file("/etc/apt/trusted.gpg", ring)
-        check = self.see("apt.trusted_keys", "warn", "/etc/apt/trusted.gpg has")
-        self.assertIn(f"--delete-keys {keys.fingerprint('gvisor')}", check["remedy"])
-        self.host.write_file("/etc/apt/trusted.gpg", keys.gpg("--export", keys.fingerprint("other")))
-        self.see("apt.trusted_keys", "pass", "not among")
+class RemediesTrixie(Remedies, InstallTestCase):
+    suite = "trixie"
