@@ -174,7 +174,7 @@ static void look_at_disk(Context *context, Finding *finding) {
         if (!info)
                 return;
         if (!folder || statvfs(folder, &fs) < 0) {
-                finding_skip(finding, errno == EACCES ? "run it as root" : NULL, "Docker's folder %s: %s",
+                finding_skip(finding, folder && errno == EACCES ? "run it as root" : NULL, "Docker's folder %s: %s",
                              folder ? folder : "", folder ? strerror(errno) : "not told");
                 return;
         }

@@ -109,7 +109,7 @@ static void look_at_kvm(Context *context, Finding *finding) {
 
         (void) context;
         if (r == 0)
-                finding_pass(finding, "/dev/kvm answers: runsc may use the platform kvm");
+                finding_pass(finding, "/dev/kvm answers");
         else if (r == -ENOENT)
                 finding_pass(finding, "there is no /dev/kvm: gVisor's default platform, systrap, needs none");
         else if (r == -EACCES || r == -EPERM)

@@ -14,19 +14,24 @@ void package_deinit(Package *package) {
         *package = (Package){0};
 }
 
-/* The first line of what a program prints, owned by the caller; NULL where it fails. */
+/* The last line of what a program prints, owned by the caller; NULL where it fails. */
 static int ask_line(Context *context, const char *const *argv, char **ret_line) {
         CLEANUP_BUFFER Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
         int r = context_ask(context, argv, &output);
+        const char *text, *before;
 
         *ret_line = NULL;
         if (r != 0 || output.size == 0)
                 return r < 0 ? r : 0;
-        *ret_line = strndup((const char *) output.data, strcspn((const char *) output.data, "\n"));
+        text = (const char *) output.data;
+        output.size -= text[output.size - 1] == '\n';
+        before = memrchr(text, '\n', output.size);
+        before = before ? before + 1 : text;
+        *ret_line = strndup(before, output.size - (size_t) (before - text));
         return *ret_line ? 0 : -ENOMEM;
 }
 
-/* dpkg-query says "runc: /usr/sbin/runc". */
+/* dpkg-query says "runc: /usr/sbin/runc", and before that what it knows of diversions. */
 int package_of(Context *context, const char *path, Package *ret_package) {
         CLEANUP_FREE char *real = realpath(path, NULL), *owner = NULL, *version = NULL;
         const char *const search[] = {"dpkg-query", "--search", real ? real : path, NULL};
