@@ -23,6 +23,8 @@ int context_init(Context *context, const char *config_path, const char *agent_so
 }
 
 void context_deinit(Context *context) {
+        for (size_t i = 0; i < ARRAY_SIZE(context->install); i++)
+                free(context->install[i]);
         cJSON_Delete(context->status);
         cJSON_Delete(context->info);
         engine_deinit(&context->engine);
@@ -60,6 +62,17 @@ const Config *context_gvisor(Context *context, Finding *finding) {
                 return config;
         finding_skip(finding, "set gvisor.enabled = true there", "%s says that there is to be no gVisor", config->path);
         return NULL;
+}
+
+const char *context_install(Context *context, bool force) {
+        const char *name = context->config ? context->config->oci_runtime : "runsc";
+        bool is_default = strcmp(name, "runsc") == 0;
+        char **command = &context->install[force];
+
+        if (!*command)
+                *command = text_format("tee-install --with-gvisor%s%s%s", is_default ? "" : " --runtime-name ",
+                                       is_default ? "" : name, force ? " --force" : "");
+        return *command ? *command : "tee-install --with-gvisor";
 }
 
 /* What connect(2) would say of a socket's path. A library that connects tells less. */

@@ -12,16 +12,15 @@
 #include <errno.h>
 #include <string.h>
 
-#define REMEDY_INSTALL "tee-install --with-gvisor"
 #define REMEDY_RELOAD "systemctl reload docker"
 
-static const char remedy_no_file[] = REMEDY_INSTALL "; where OCI runtimes are registered by dockerd's options, set "
-                                                    "docker.daemon_json = \"\" in tee.conf";
-
 /* Reads the file's registration. Returns false when the finding has told why there is none to be looked at. */
-static bool read_file(const Config *config, cJSON **ret_runtime, Finding *finding) {
+static bool read_file(Context *context, const Config *config, cJSON **ret_runtime, Finding *finding) {
         const char *path = config->docker_daemon_json;
-        CLEANUP_FREE char *reason = NULL;
+        CLEANUP_FREE char *reason = NULL,
+                          *no_file = text_format("%s; where OCI runtimes are registered by dockerd's options, set "
+                                                 "docker.daemon_json = \"\" in tee.conf",
+                                                 context_install(context, false));
         int r = registration_read(path, config->oci_runtime, ret_runtime, &reason);
 
         if (r == -EINVAL)
@@ -33,7 +32,7 @@ static bool read_file(const Config *config, cJSON **ret_runtime, Finding *findin
         else if (r == -EACCES || r == -EPERM)
                 finding_skip(finding, "run it as root", "%s: %s", path, strerror(-r));
         else if (r == -ENOENT)
-                finding_warn(finding, remedy_no_file, "there is no %s", path);
+                finding_warn(finding, no_file, "there is no %s", path);
         else if (r < 0)
                 finding_fail(finding, "make it a file that can be read", "%s: %s", path, strerror(-r));
         return r >= 0;
@@ -50,7 +49,7 @@ static void look_at_path(Context *context, const char *name, const char *path, F
                 finding_skip(finding, "run it as root", "%s",
                              context->trouble.message ? context->trouble.message : path);
         else if (r < 0)
-                finding_fail(finding, REMEDY_INSTALL " --force",
+                finding_fail(finding, context_install(context, true),
                              "the OCI runtime %s is registered with a program that is not there: %s", name,
                              context->trouble.message ? context->trouble.message : path);
         else
@@ -72,12 +71,12 @@ static void look_at_file(Context *context, Finding *finding) {
         CLEANUP_JSON cJSON *runtime = NULL;
         const char *path;
 
-        if (!config || !read_file(config, &runtime, finding))
+        if (!config || !read_file(context, config, &runtime, finding))
                 return;
         path = registration_path(runtime);
         if (!path) {
-                finding_fail(finding, REMEDY_INSTALL, "%s has no OCI runtime '%s'", config->docker_daemon_json,
-                             config->oci_runtime);
+                finding_fail(finding, context_install(context, false), "%s has no OCI runtime '%s'",
+                             config->docker_daemon_json, config->oci_runtime);
                 return;
         }
         if (path[0])
@@ -89,17 +88,18 @@ static void look_at_file(Context *context, Finding *finding) {
                 finding_fail(finding, "mend the file: Docker does not start with it",
                              "%s: runtimeArgs of %s is no list of words", config->docker_daemon_json,
                              config->oci_runtime);
-        runtime_arguments_judge(runtime, finding);
+        runtime_arguments_judge(runtime, context_install(context, true), finding);
 }
 
 /* ---- the running Docker ---- */
 
-static void compare(const Config *config, const cJSON *runtime, const cJSON *in_file, Finding *finding) {
+static void compare(Context *context, const Config *config, const cJSON *runtime, const cJSON *in_file,
+                    Finding *finding) {
         const char *path = registration_path(runtime), *file_path = registration_path(in_file),
                    *name = config->oci_runtime;
 
         if (!file_path)
-                finding_fail(finding, REMEDY_INSTALL,
+                finding_fail(finding, context_install(context, false),
                              "the running Docker has the OCI runtime %s, and %s does not: its next restart loses it",
                              name, config->docker_daemon_json);
         else if (strcmp(path, file_path) != 0)
@@ -113,7 +113,7 @@ static void compare(const Config *config, const cJSON *runtime, const cJSON *in_
                 finding_pass(finding, "Docker has %s, as its file says", name);
 }
 
-static void look_at_missing(const Config *config, Finding *finding) {
+static void look_at_missing(Context *context, const Config *config, Finding *finding) {
         CLEANUP_JSON cJSON *runtime = NULL;
         CLEANUP_FREE char *reason = NULL;
         int r = registration_read(config->docker_daemon_json, config->oci_runtime, &runtime, &reason);
@@ -123,7 +123,7 @@ static void look_at_missing(const Config *config, Finding *finding) {
                              "the OCI runtime %s is in %s, but the running Docker has not read it", config->oci_runtime,
                              config->docker_daemon_json);
         else
-                finding_fail(finding, REMEDY_INSTALL,
+                finding_fail(finding, context_install(context, false),
                              "the running Docker knows no OCI runtime '%s' (unknown or invalid runtime name: %s)",
                              config->oci_runtime, config->oci_runtime);
 }
@@ -139,12 +139,12 @@ static void look_at_running(Context *context, Finding *finding) {
                 return;
         runtime = registration_from_info(info, config->oci_runtime);
         if (!registration_path(runtime)) {
-                look_at_missing(config, finding);
+                look_at_missing(context, config, finding);
                 return;
         }
         r = registration_read(config->docker_daemon_json, config->oci_runtime, &in_file, &reason);
         if (r >= 0)
-                compare(config, runtime, in_file, finding);
+                compare(context, config, runtime, in_file, finding);
         else if (r == -ENOENT)
                 finding_pass(finding, "Docker has %s; there is no file to compare with", config->oci_runtime);
         else if (r == -EACCES || r == -EPERM)
@@ -153,7 +153,7 @@ static void look_at_running(Context *context, Finding *finding) {
         else
                 finding_fail(finding, "mend the file: Docker does not start with it", "%s: %s",
                              config->docker_daemon_json, reason ? reason : strerror(-r));
-        runtime_arguments_judge(runtime, finding);
+        runtime_arguments_judge(runtime, context_install(context, true), finding);
 }
 
 /* ---- the default ---- */

@@ -21,9 +21,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#define REMEDY_INSTALL "tee-install --with-gvisor"
-#define REMEDY_REGISTER REMEDY_INSTALL " --force"
-
 /* ---- is it one ---- */
 
 /* How something comes to be there again that is no runsc now: from its package, else from gVisor's. Owned by the
@@ -32,7 +29,8 @@ static char *repair(Context *context, const char *path) {
         CLEANUP(package_deinit) Package package = {0};
         bool has_package = package_of(context, path, &package) >= 0 && package.name;
 
-        return has_package ? text_format("apt-get install -y --reinstall %s", package.name) : strdup(REMEDY_REGISTER);
+        return has_package ? text_format("apt-get install -y --reinstall %s", package.name)
+                           : strdup(context_install(context, true));
 }
 
 /* What has gone wrong where a program should be can often be told from how it begins. */
@@ -81,7 +79,7 @@ static void look_at_program(Context *context, Finding *finding) {
         if (r == -EACCES)
                 finding_skip(finding, "run it as root", "%s", trouble->message ? trouble->message : strerror(-r));
         else if (r < 0)
-                finding_fail(finding, runsc.runtime ? REMEDY_REGISTER : REMEDY_INSTALL, "%s",
+                finding_fail(finding, context_install(context, runsc.runtime != NULL), "%s",
                              trouble->message ? trouble->message : strerror(-r));
         if (r < 0 || !program_access_judge(runsc.path, finding))
                 return;
@@ -112,7 +110,7 @@ static void look_at_path(Context *context, Finding *finding) {
         is_found = executable_find("runsc", NULL, NULL, &none, &on_path) >= 0;
         trouble_deinit(&none);
         if (registered_runsc_find(context, config, &runsc) < 0 && !is_found) {
-                finding_fail(finding, REMEDY_INSTALL, "there is no program 'runsc' on $PATH");
+                finding_fail(finding, context_install(context, false), "there is no program 'runsc' on $PATH");
                 return;
         }
         link = text_format("ln -s %s /usr/local/bin/runsc", runsc.path);
@@ -121,8 +119,8 @@ static void look_at_path(Context *context, Finding *finding) {
                              "there is no 'runsc' on $PATH, where people and scripts look for it: it is %s",
                              runsc.path);
         else if (runsc.path && !is_same_file(on_path, runsc.path))
-                finding_warn(finding, REMEDY_REGISTER, "'runsc' on $PATH is %s, and sandboxes run on %s", on_path,
-                             runsc.path);
+                finding_warn(finding, context_install(context, true), "'runsc' on $PATH is %s, and sandboxes run on %s",
+                             on_path, runsc.path);
         else
                 finding_pass(finding, "%s", on_path);
 }
@@ -142,7 +140,8 @@ static void look_at_parts(Context *context, Finding *finding) {
         if (r == -EACCES)
                 finding_skip(finding, "run it as root", "%s", trouble->message ? trouble->message : strerror(-r));
         else if (r < 0)
-                finding_fail(finding, REMEDY_REGISTER, "%s", trouble->message ? trouble->message : strerror(-r));
+                finding_fail(finding, context_install(context, true), "%s",
+                             trouble->message ? trouble->message : strerror(-r));
         else
                 finding_pass(finding, "%s is complete", version);
 }
@@ -166,7 +165,8 @@ static void look_at_platform(Context *context, Finding *finding) {
                 finding_skip(finding, NULL, "'%s flags' does not tell which platforms it has: %s", runsc.path,
                              r < 0 ? strerror(-r) : "it failed");
         else
-                platform_judge(flags.size > 0 ? (const char *) flags.data : "", wanted, finding);
+                platform_judge(flags.size > 0 ? (const char *) flags.data : "", wanted, context_install(context, true),
+                               finding);
 }
 
 /* ---- the network of old versions on new kernels ---- */
@@ -194,7 +194,7 @@ static void look_at_network(Context *context, Finding *finding) {
         if (!registered_runsc_see(context, &runsc, &version, finding))
                 return;
         if (!runsc.runtime) {
-                finding_skip(finding, REMEDY_INSTALL,
+                finding_skip(finding, context_install(context, false),
                              "%s is not registered with Docker: how it would be started is not told", runsc.path);
                 return;
         }
@@ -204,9 +204,10 @@ static void look_at_network(Context *context, Finding *finding) {
         if (network && strcmp(network, "none") == 0)
                 finding_pass(finding, "%s is registered with --network=none", version);
         else if (release == 0)
-                finding_skip(finding, REMEDY_REGISTER, "the version '%s' does not tell how old it is", version);
+                finding_skip(finding, context_install(context, true), "the version '%s' does not tell how old it is",
+                             version);
         else if (release < NETWORK_MENDED && has_new_kernel(host.release))
-                finding_fail(finding, REMEDY_REGISTER,
+                finding_fail(finding, context_install(context, true),
                              "runsc %s starts no sandbox on Linux %s without --network=none (cannot run with network "
                              "enabled in root network namespace)",
                              version, host.release);
@@ -246,8 +247,8 @@ static void look_at_updates(Context *context, Finding *finding) {
                 return;
         r = package_of(context, runsc.path, &package);
         if (r == 0 && !package.name) {
-                finding_warn(finding, REMEDY_REGISTER, "%s, version %s, is of no package: nothing updates it",
-                             runsc.path, version);
+                finding_warn(finding, context_install(context, true),
+                             "%s, version %s, is of no package: nothing updates it", runsc.path, version);
                 return;
         }
         const char *const argv[] = {"apt-cache", "policy", package.name, NULL};

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define REMEDY_DEFAULT "tee-install --with-gvisor --force"
 #define PTRACE_SCOPE "/proc/sys/kernel/yama/ptrace_scope"
 #define SECCOMP_ACTIONS "/proc/sys/kernel/seccomp/actions_avail"
 #define SYSCTL_MAX ((size_t) 4096)
@@ -54,7 +53,7 @@ int platform_open_kvm(void) {
         return version == KVM_API_VERSION ? 0 : -EPROTONOSUPPORT;
 }
 
-static void judge_kvm(Finding *finding) {
+static void judge_kvm(const char *remedy, Finding *finding) {
         int r = platform_open_kvm();
 
         if (r == 0)
@@ -62,8 +61,8 @@ static void judge_kvm(Finding *finding) {
         else if ((r == -EACCES || r == -EPERM) && geteuid() != 0)
                 finding_skip(finding, "run it as root", "kvm: /dev/kvm: %s", strerror(-r));
         else
-                finding_fail(finding, REMEDY_DEFAULT,
-                             "runsc is to use the platform kvm, and /dev/kvm cannot be used: %s", strerror(-r));
+                finding_fail(finding, remedy, "runsc is to use the platform kvm, and /dev/kvm cannot be used: %s",
+                             strerror(-r));
 }
 
 /* Without the file the kernel lacks what it would restrict. */
@@ -79,7 +78,7 @@ static bool has_seccomp_trap(void) {
         return file_read(SECCOMP_ACTIONS, &text) >= 0 && text.size > 0 && strstr((const char *) text.data, "trap");
 }
 
-static void judge_traced(const char *platform, const char *fallback, Finding *finding) {
+static void judge_traced(const char *platform, const char *fallback, const char *remedy, Finding *finding) {
         if (!may_trace())
                 finding_fail(
                         finding,
@@ -90,12 +89,12 @@ static void judge_traced(const char *platform, const char *fallback, Finding *fi
                              "the platform systrap needs seccomp filters, and this kernel has none");
         if (strcmp(platform, "ptrace") == 0 && strcmp(fallback, "systrap") == 0)
                 finding_warn(
-                        finding, REMEDY_DEFAULT,
+                        finding, remedy,
                         "runsc is registered with --platform=ptrace, which is slow and no longer supported by gVisor");
         finding_pass(finding, "%s%s", platform, strcmp(platform, fallback) == 0 ? ", its default" : "");
 }
 
-void platform_judge(const char *flags, const char *wanted, Finding *finding) {
+void platform_judge(const char *flags, const char *wanted, const char *remedy, Finding *finding) {
         char fallback[16];
         const char *platform;
         bool has;
@@ -105,10 +104,9 @@ void platform_judge(const char *flags, const char *wanted, Finding *finding) {
         if (!fallback[0])
                 finding_skip(finding, NULL, "'runsc flags' does not tell which platforms it has");
         else if (!has)
-                finding_fail(finding, REMEDY_DEFAULT, "runsc has no platform '%s'; its default is %s", platform,
-                             fallback);
+                finding_fail(finding, remedy, "runsc has no platform '%s'; its default is %s", platform, fallback);
         else if (strcmp(platform, "kvm") == 0)
-                judge_kvm(finding);
+                judge_kvm(remedy, finding);
         else
-                judge_traced(platform, fallback, finding);
+                judge_traced(platform, fallback, remedy, finding);
 }

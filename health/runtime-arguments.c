@@ -31,8 +31,6 @@ static const Danger dangers[] = {
         {"log-packets", NULL, VERDICT_WARN, "what programs send is logged"},
 };
 
-static const char remedy[] = "tee-install --with-gvisor --force";
-
 static const char *text_at(const cJSON *arguments, int index) {
         return cJSON_GetStringValue(cJSON_GetArrayItem(arguments, index));
 }
@@ -90,7 +88,7 @@ static bool find_folder(char *path, struct stat *ret_st) {
 }
 
 /* runsc makes its log's files readable by all: it is the folder that keeps them from others, or not. */
-static void judge_log(const cJSON *arguments, Finding *finding) {
+static void judge_log(const cJSON *arguments, const char *remedy, Finding *finding) {
         const char *path = value_of(arguments, "debug-log", false);
         CLEANUP_FREE char *folder = path && path[0] == '/' ? strdup(path) : NULL;
         struct stat st;
@@ -100,7 +98,7 @@ static void judge_log(const cJSON *arguments, Finding *finding) {
                              path);
 }
 
-static void judge_testing(const cJSON *arguments, Finding *finding) {
+static void judge_testing(const cJSON *arguments, const char *remedy, Finding *finding) {
         static const char prefix[] = "TESTONLY-";
 
         for (int i = 0; i < cJSON_GetArraySize(arguments); i++) {
@@ -116,7 +114,7 @@ const char *runtime_arguments_value(const cJSON *runtime, const char *flag) {
         return value_of(json_get(runtime, "runtimeArgs"), flag, false);
 }
 
-void runtime_arguments_judge(const cJSON *runtime, Finding *finding) {
+void runtime_arguments_judge(const cJSON *runtime, const char *remedy, Finding *finding) {
         const cJSON *arguments = json_get(runtime, "runtimeArgs");
 
         for (size_t i = 0; i < ARRAY_SIZE(dangers); i++) {
@@ -128,6 +126,6 @@ void runtime_arguments_judge(const cJSON *runtime, Finding *finding) {
                                     value, danger->what);
         }
         if (is_true(value_of(arguments, "debug", true)))
-                judge_log(arguments, finding);
-        judge_testing(arguments, finding);
+                judge_log(arguments, remedy, finding);
+        judge_testing(arguments, remedy, finding);
 }

@@ -617,8 +617,8 @@ class TeeHealth(Checker, AgentTestCase):
         docker().reload()
         wait_for("the reload", lambda: "tee-danger" in docker().oci_runtimes())
         config = self.config({"gvisor": {"oci_runtime": "tee-danger"}, "docker": {"daemon_json": ""}})
-        self.see("registration.running", "fail", "--network=host", "tee-install --with-gvisor --force",
-                 config=config)
+        self.see("registration.running", "fail", "--network=host",
+                 "tee-install --with-gvisor --runtime-name tee-danger --force", config=config)
 
     def test_arguments_that_docker_could_not_read(self):
         for arguments in ("--network=none", [1], {"a": "b"}):
@@ -649,7 +649,7 @@ class TeeHealth(Checker, AgentTestCase):
     def test_oci_runtime_that_nobody_knows(self):
         config = self.config({"gvisor": {"oci_runtime": "tee-none"}})
         self.see("registration.running", "fail", "unknown or invalid runtime name: tee-none",
-                 "tee-install --with-gvisor", config=config)
+                 "tee-install --with-gvisor --runtime-name tee-none", config=config)
 
     def test_configuration_without_gvisor_has_nothing_to_be_looked_for(self):
         report = self.report(config=self.config({"gvisor": {"enabled": False}}))

@@ -45,7 +45,7 @@ TEST(words_that_tell_nothing_are_no_platform) {
 static void expect_verdict(const char *flags, const char *wanted, Verdict verdict, const char *seen) {
         Finding finding = {0};
 
-        platform_judge(flags, wanted, &finding);
+        platform_judge(flags, wanted, "register it anew", &finding);
         assert_case(finding.verdict == verdict, "%s: %s", verdict_name(finding.verdict), finding.seen);
         assert_contains(finding.seen, seen);
         finding_deinit(&finding);
