@@ -6,7 +6,8 @@
 #include <string.h>
 
 const CheckGroup *const check_groups[] = {
-        &group_config, &group_host, &group_runsc, &group_docker, &group_registration, &group_images, &group_agent, NULL,
+        &group_config, &group_host,   &group_runsc, &group_docker, &group_registration,
+        &group_apt,    &group_images, &group_agent, NULL,
 };
 
 static bool names(const char *word, const CheckGroup *group, const Check *check) {

@@ -5,6 +5,7 @@
 
 #include "context.h"
 #include "agent-status.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,8 @@ int context_init(Context *context, const char *config_path, const char *agent_so
 }
 
 void context_deinit(Context *context) {
+        for (size_t i = 0; i < ARRAY_SIZE(context->install); i++)
+                free(context->install[i]);
         cJSON_Delete(context->status);
         cJSON_Delete(context->info);
         engine_deinit(&context->engine);
@@ -34,6 +37,13 @@ uint64_t context_left_ms(const Context *context) {
         uint64_t now = now_usec();
 
         return context->until_usec >= now + USEC_PER_MSEC ? (context->until_usec - now) / USEC_PER_MSEC : 1;
+}
+
+int context_ask(Context *context, const char *const *argv, Buffer *output) {
+        static const char *const added[] = {"LC_ALL=C", "LANGUAGE=", NULL};
+        Process process = {.argv = argv, .added = added, .most_usec = context_left_ms(context) * USEC_PER_MSEC};
+
+        return process_run(&context->loop, &process, output);
 }
 
 const Config *context_config(Context *context, Finding *finding) {
@@ -52,6 +62,17 @@ const Config *context_gvisor(Context *context, Finding *finding) {
                 return config;
         finding_skip(finding, "set gvisor.enabled = true there", "%s says that there is to be no gVisor", config->path);
         return NULL;
+}
+
+const char *context_install(Context *context, bool force) {
+        const char *name = context->config ? context->config->oci_runtime : "runsc";
+        bool is_default = strcmp(name, "runsc") == 0;
+        char **command = &context->install[force];
+
+        if (!*command)
+                *command = text_format("tee-install --with-gvisor%s%s%s", is_default ? "" : " --runtime-name ",
+                                       is_default ? "" : name, force ? " --force" : "");
+        return *command ? *command : "tee-install --with-gvisor";
 }
 
 /* What connect(2) would say of a socket's path. A library that connects tells less. */

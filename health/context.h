@@ -15,6 +15,7 @@ typedef struct Context {
         Engine engine;
         Config *config;
         cJSON *info, *status;
+        char *install[2]; /* without and with --force */
 } Context;
 
 /* The strings must outlive it. A check that may take deadline_ms waits for answers somewhat less in all, so that it can
@@ -25,6 +26,10 @@ void context_deinit(Context *context);
 /* How long the check may still wait, for one answer or for a program to end; at least 1. */
 uint64_t context_left_ms(const Context *context);
 
+/* Runs a program that tells something, in English whatever the user's language is, while the check may still wait.
+ * output gets what it prints. Returns its exit status, or as process_run(). */
+int context_ask(Context *context, const char *const *argv, Buffer *output);
+
 /* All that follows belongs to the context. NULL: the finding tells why. */
 
 /* tee.conf. */
@@ -32,6 +37,10 @@ const Config *context_config(Context *context, Finding *finding);
 
 /* The same, unless it says that there is to be no gVisor: there is nothing to be looked for then. */
 const Config *context_gvisor(Context *context, Finding *finding);
+
+/* The command that registers gVisor under the name that tee.conf has; with force also where that is registered in
+ * another way. Belongs to the context. */
+const char *context_install(Context *context, bool force);
 
 /* Docker's /info; engine may be used afterwards. broken is the verdict on a Docker that is not there or does not
  * answer: fail for the check that looks for just that, skip for all others. No permission is always a skip. */

@@ -4,6 +4,7 @@
  * on. The first check looks at the file alone, the second holds one against the other. */
 
 #include "executable.h"
+#include "file.h"
 #include "groups.h"
 #include "registration.h"
 #include "runtime-arguments.h"
@@ -11,16 +12,15 @@
 #include <errno.h>
 #include <string.h>
 
-#define REMEDY_INSTALL "tee-install --with-gvisor"
 #define REMEDY_RELOAD "systemctl reload docker"
 
-static const char remedy_no_file[] = REMEDY_INSTALL "; where OCI runtimes are registered by dockerd's options, set "
-                                                    "docker.daemon_json = \"\" in tee.conf";
-
 /* Reads the file's registration. Returns false when the finding has told why there is none to be looked at. */
-static bool read_file(const Config *config, cJSON **ret_runtime, Finding *finding) {
+static bool read_file(Context *context, const Config *config, cJSON **ret_runtime, Finding *finding) {
         const char *path = config->docker_daemon_json;
-        CLEANUP_FREE char *reason = NULL;
+        CLEANUP_FREE char *reason = NULL,
+                          *no_file = text_format("%s; where OCI runtimes are registered by dockerd's options, set "
+                                                 "docker.daemon_json = \"\" in tee.conf",
+                                                 context_install(context, false));
         int r = registration_read(path, config->oci_runtime, ret_runtime, &reason);
 
         if (r == -EINVAL)
@@ -32,7 +32,7 @@ static bool read_file(const Config *config, cJSON **ret_runtime, Finding *findin
         else if (r == -EACCES || r == -EPERM)
                 finding_skip(finding, "run it as root", "%s: %s", path, strerror(-r));
         else if (r == -ENOENT)
-                finding_warn(finding, remedy_no_file, "there is no %s", path);
+                finding_warn(finding, no_file, "there is no %s", path);
         else if (r < 0)
                 finding_fail(finding, "make it a file that can be read", "%s: %s", path, strerror(-r));
         return r >= 0;
@@ -49,7 +49,7 @@ static void look_at_path(Context *context, const char *name, const char *path, F
                 finding_skip(finding, "run it as root", "%s",
                              context->trouble.message ? context->trouble.message : path);
         else if (r < 0)
-                finding_fail(finding, REMEDY_INSTALL " --force",
+                finding_fail(finding, context_install(context, true),
                              "the OCI runtime %s is registered with a program that is not there: %s", name,
                              context->trouble.message ? context->trouble.message : path);
         else
@@ -71,12 +71,12 @@ static void look_at_file(Context *context, Finding *finding) {
         CLEANUP_JSON cJSON *runtime = NULL;
         const char *path;
 
-        if (!config || !read_file(config, &runtime, finding))
+        if (!config || !read_file(context, config, &runtime, finding))
                 return;
         path = registration_path(runtime);
         if (!path) {
-                finding_fail(finding, REMEDY_INSTALL, "%s has no OCI runtime '%s'", config->docker_daemon_json,
-                             config->oci_runtime);
+                finding_fail(finding, context_install(context, false), "%s has no OCI runtime '%s'",
+                             config->docker_daemon_json, config->oci_runtime);
                 return;
         }
         if (path[0])
@@ -88,21 +88,22 @@ static void look_at_file(Context *context, Finding *finding) {
                 finding_fail(finding, "mend the file: Docker does not start with it",
                              "%s: runtimeArgs of %s is no list of words", config->docker_daemon_json,
                              config->oci_runtime);
-        runtime_arguments_judge(runtime, finding);
+        runtime_arguments_judge(runtime, context_install(context, true), finding);
 }
 
 /* ---- the running Docker ---- */
 
-static void compare(const Config *config, const cJSON *runtime, const cJSON *in_file, Finding *finding) {
+static void compare(Context *context, const Config *config, const cJSON *runtime, const cJSON *in_file,
+                    Finding *finding) {
         const char *path = registration_path(runtime), *file_path = registration_path(in_file),
                    *name = config->oci_runtime;
 
         if (!file_path)
-                finding_fail(finding, REMEDY_INSTALL,
+                finding_fail(finding, context_install(context, false),
                              "the running Docker has the OCI runtime %s, and %s does not: its next restart loses it",
                              name, config->docker_daemon_json);
         else if (strcmp(path, file_path) != 0)
-                finding_fail(finding, "see which of the two is right, then: " REMEDY_RELOAD,
+                finding_fail(finding, REMEDY_RELOAD,
                              "the running Docker has the OCI runtime %s as '%s', and %s as '%s'", name, path,
                              config->docker_daemon_json, file_path);
         else if (!registration_same_arguments(runtime, in_file))
@@ -112,7 +113,7 @@ static void compare(const Config *config, const cJSON *runtime, const cJSON *in_
                 finding_pass(finding, "Docker has %s, as its file says", name);
 }
 
-static void look_at_missing(const Config *config, Finding *finding) {
+static void look_at_missing(Context *context, const Config *config, Finding *finding) {
         CLEANUP_JSON cJSON *runtime = NULL;
         CLEANUP_FREE char *reason = NULL;
         int r = registration_read(config->docker_daemon_json, config->oci_runtime, &runtime, &reason);
@@ -122,7 +123,7 @@ static void look_at_missing(const Config *config, Finding *finding) {
                              "the OCI runtime %s is in %s, but the running Docker has not read it", config->oci_runtime,
                              config->docker_daemon_json);
         else
-                finding_fail(finding, REMEDY_INSTALL,
+                finding_fail(finding, context_install(context, false),
                              "the running Docker knows no OCI runtime '%s' (unknown or invalid runtime name: %s)",
                              config->oci_runtime, config->oci_runtime);
 }
@@ -138,12 +139,12 @@ static void look_at_running(Context *context, Finding *finding) {
                 return;
         runtime = registration_from_info(info, config->oci_runtime);
         if (!registration_path(runtime)) {
-                look_at_missing(config, finding);
+                look_at_missing(context, config, finding);
                 return;
         }
         r = registration_read(config->docker_daemon_json, config->oci_runtime, &in_file, &reason);
         if (r >= 0)
-                compare(config, runtime, in_file, finding);
+                compare(context, config, runtime, in_file, finding);
         else if (r == -ENOENT)
                 finding_pass(finding, "Docker has %s; there is no file to compare with", config->oci_runtime);
         else if (r == -EACCES || r == -EPERM)
@@ -152,7 +153,52 @@ static void look_at_running(Context *context, Finding *finding) {
         else
                 finding_fail(finding, "mend the file: Docker does not start with it", "%s: %s",
                              config->docker_daemon_json, reason ? reason : strerror(-r));
-        runtime_arguments_judge(runtime, finding);
+        runtime_arguments_judge(runtime, context_install(context, true), finding);
+}
+
+/* ---- the default ---- */
+
+#define REMEDY_DEFAULT_OUT "take default-runtime out of it, then: systemctl reload docker"
+
+/* What the file says of it: NULL for nothing. ret_document holds it. */
+static const char *default_in_file(const char *path, cJSON **ret_document, int *ret_error) {
+        CLEANUP_BUFFER Buffer text = BUFFER_INIT((size_t) 1024 * 1024);
+        JsonError error;
+
+        *ret_error = path[0] ? file_read(path, &text) : 0;
+        *ret_document = *ret_error >= 0 && text.size > 0 ? json_parse(text.data, text.size, &error) : NULL;
+        return json_get_string(*ret_document, "default-runtime");
+}
+
+static void look_at_default(Context *context, Finding *finding) {
+        const Config *config = context_config(context, finding);
+        const cJSON *info = config ? context_info(context, VERDICT_SKIP, finding) : NULL;
+        const char *running = json_get_string(info, "DefaultRuntime"), *in_file;
+        CLEANUP_JSON cJSON *document = NULL;
+        int r;
+
+        if (!info)
+                return;
+        in_file = default_in_file(config->docker_daemon_json, &document, &r);
+        if (r == -EACCES || r == -EPERM)
+                finding_skip(finding, "run it as root", "%s: %s", config->docker_daemon_json, strerror(-r));
+        else if (!running || !registration_from_info(info, running))
+                finding_fail(finding, REMEDY_RELOAD, "Docker's default OCI runtime is '%s', which it does not have",
+                             running ? running : "");
+        else if (in_file && !registration_from_info(info, in_file) &&
+                 !json_get(json_get_object(document, "runtimes"), in_file))
+                finding_fail(
+                        finding, REMEDY_DEFAULT_OUT,
+                        "%s makes '%s' the default OCI runtime, which is registered nowhere: Docker does not start "
+                        "with it",
+                        config->docker_daemon_json, in_file);
+        else if (in_file && strcmp(in_file, running) != 0)
+                finding_warn(finding, REMEDY_RELOAD,
+                             "Docker's default OCI runtime is %s, and will be %s at its next restart, as %s says",
+                             running, in_file, config->docker_daemon_json);
+        else
+                finding_pass(finding, "%s, for containers that ask for none; sandboxes ask for %s", running,
+                             config_oci_runtime(config));
 }
 
 static const Check checks[] = {
@@ -168,6 +214,12 @@ static const Check checks[] = {
                 .look = look_at_running,
                 .needs = "docker.reachable",
                 .vital = true,
+        },
+        {
+                .id = "registration.default",
+                .title = "Docker has the OCI runtime that it takes by default, as its file says",
+                .look = look_at_default,
+                .needs = "docker.reachable",
         },
 };
 

@@ -50,3 +50,7 @@ void host_facts_deinit(HostFacts *host) {
         free(host->machine);
         *host = (HostFacts){0};
 }
+
+bool host_facts_is_desktop(const char *kernel) {
+        return strstr(kernel, "linuxkit") || strcasestr(kernel, "microsoft");
+}

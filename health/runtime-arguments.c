@@ -22,14 +22,14 @@ static const Danger dangers[] = {
         {"ignore-cgroups", NULL, VERDICT_FAIL, "no limit of memory, processes or CPU is in force"},
         {"host-uds", "", VERDICT_WARN, "the sandbox may use unix sockets of the host"},
         {"fsgofer-host-uds", NULL, VERDICT_WARN, "the sandbox may use unix sockets of the host"},
+        {"host-fifo", "", VERDICT_WARN, "the sandbox may use named pipes of the host"},
+        {"rootless", NULL, VERDICT_WARN, "the sandbox has less between it and the host: it is for hosts without root"},
         {"allow-flag-override", NULL, VERDICT_WARN, "annotations of a container can change runsc's flags"},
         {"profile", NULL, VERDICT_WARN, "it is for the development of gVisor"},
         {"debug", NULL, VERDICT_WARN, "it is slow, and what programs do is logged"},
         {"strace", NULL, VERDICT_WARN, "it is slow, and each system call of a program is logged"},
         {"log-packets", NULL, VERDICT_WARN, "what programs send is logged"},
 };
-
-static const char remedy[] = "take it out of runtimeArgs, then: systemctl reload docker";
 
 static const char *text_at(const cJSON *arguments, int index) {
         return cJSON_GetStringValue(cJSON_GetArrayItem(arguments, index));
@@ -88,17 +88,17 @@ static bool find_folder(char *path, struct stat *ret_st) {
 }
 
 /* runsc makes its log's files readable by all: it is the folder that keeps them from others, or not. */
-static void judge_log(const cJSON *arguments, Finding *finding) {
+static void judge_log(const cJSON *arguments, const char *remedy, Finding *finding) {
         const char *path = value_of(arguments, "debug-log", false);
         CLEANUP_FREE char *folder = path && path[0] == '/' ? strdup(path) : NULL;
         struct stat st;
 
         if (folder && find_folder(folder, &st) && (st.st_mode & S_IXOTH))
-                finding_fail(finding, "take --debug out of runtimeArgs, or: chmod o-rwx the log's folder",
-                             "--debug-log=%s: all users of this host can read there what programs do", path);
+                finding_fail(finding, remedy, "--debug-log=%s: all users of this host can read there what programs do",
+                             path);
 }
 
-static void judge_testing(const cJSON *arguments, Finding *finding) {
+static void judge_testing(const cJSON *arguments, const char *remedy, Finding *finding) {
         static const char prefix[] = "TESTONLY-";
 
         for (int i = 0; i < cJSON_GetArraySize(arguments); i++) {
@@ -110,7 +110,11 @@ static void judge_testing(const cJSON *arguments, Finding *finding) {
         }
 }
 
-void runtime_arguments_judge(const cJSON *runtime, Finding *finding) {
+const char *runtime_arguments_value(const cJSON *runtime, const char *flag) {
+        return value_of(json_get(runtime, "runtimeArgs"), flag, false);
+}
+
+void runtime_arguments_judge(const cJSON *runtime, const char *remedy, Finding *finding) {
         const cJSON *arguments = json_get(runtime, "runtimeArgs");
 
         for (size_t i = 0; i < ARRAY_SIZE(dangers); i++) {
@@ -122,6 +126,6 @@ void runtime_arguments_judge(const cJSON *runtime, Finding *finding) {
                                     value, danger->what);
         }
         if (is_true(value_of(arguments, "debug", true)))
-                judge_log(arguments, finding);
-        judge_testing(arguments, finding);
+                judge_log(arguments, remedy, finding);
+        judge_testing(arguments, remedy, finding);
 }

@@ -5,6 +5,7 @@
 
 #include "options.h"
 #include "config.h"
+#include "paths.h"
 #include "version.h"
 
 #include <errno.h>
@@ -13,9 +14,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define GVISOR_MIRROR "https://storage.googleapis.com/gvisor/releases"
-#define GVISOR_KEY_URL "https://gvisor.dev/archive.key"
-#define GVISOR_FINGERPRINT "6F1DF85E3A71C24918E727D56FC6D554E32BD943"
 #define WAIT_S_MAX 86400U
 
 static void print_help(void) {

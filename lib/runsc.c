@@ -6,9 +6,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#define GVISOR_BIN_SINCE "20260701" /* from then on, runsc is one program of several */
+#define GVISOR_BIN_SINCE 20260701U /* from then on, runsc is one program of several */
 
 int runsc_version(Loop *loop, const char *path, uint64_t most_usec, Trouble *trouble, char **ret_version) {
         static const char prefix[] = "runsc version ";
@@ -26,11 +27,15 @@ int runsc_version(Loop *loop, const char *path, uint64_t most_usec, Trouble *tro
         return *ret_version ? 0 : -ENOMEM;
 }
 
-static bool needs_gvisor_bin(const char *version) {
-        for (const char *p = version; *p; p++)
-                if (strspn(p, "0123456789") >= 8)
-                        return strncmp(p, GVISOR_BIN_SINCE, 8) >= 0;
-        return false;
+unsigned runsc_release(const char *version) {
+        for (const char *p = version; *p; p += strspn(p, "0123456789")) {
+                unsigned date;
+
+                p += strcspn(p, "0123456789");
+                if (strspn(p, "0123456789") == 8 && sscanf(p, "%8u", &date) == 1)
+                        return date;
+        }
+        return 0;
 }
 
 static size_t count_files(const char *folder) {
@@ -48,7 +53,7 @@ int runsc_check_parts(const char *path, const char *version, Trouble *trouble) {
         const char *slash = strrchr(path, '/');
         CLEANUP_FREE char *folder = text_format("%.*s/gvisor-bin", slash ? (int) (slash - path) : 0, path);
 
-        if (!needs_gvisor_bin(version))
+        if (runsc_release(version) < GVISOR_BIN_SINCE)
                 return 0;
         if (!folder)
                 return -ENOMEM;

@@ -10,6 +10,9 @@
  * -ENOEXEC for what is no program, or another one, or as executable_version(). */
 int runsc_version(Loop *loop, const char *path, uint64_t most_usec, Trouble *trouble, char **ret_version);
 
+/* The date in a version, as the number 20240807; 0 where there is none. */
+unsigned runsc_release(const char *version);
+
 /* Since July 2026 a release is runsc and a folder gvisor-bin/ beside it, and all of it belongs together. Returns 0 or
  * -ENOENT. */
 int runsc_check_parts(const char *path, const char *version, Trouble *trouble);

@@ -53,6 +53,15 @@ static void added_check(const char *text) {
         free(names);
 }
 
+static void policy_check(const char *text) {
+        AptPolicy policy;
+
+        CHECK(apt_output_policy(text, &policy) == 0);
+        CHECK(!policy.installed || (policy.installed[0] && strstr(text, policy.installed)));
+        CHECK(!policy.candidate || (policy.candidate[0] && strstr(text, policy.candidate)));
+        apt_policy_deinit(&policy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CLEANUP_FREE char *text = malloc(size + 1), *errors = NULL;
 
@@ -62,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         progress_check(text);
         offer_check(text);
         added_check(text);
+        policy_check(text);
         errors = apt_output_errors(text);
         CHECK(errors && errors[0] && strlen(errors) <= (size > 2048 ? size : 2048));
         return 0;

@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         char fingerprint[OPENPGP_FINGERPRINT_SIZE];
         Buffer binary = BUFFER_INIT(size);
         const char *reason = NULL;
+        size_t keys;
         int r = openpgp_key_read(data, size, &binary, fingerprint, &reason);
 
         CHECK(r == 0 || r == -EINVAL);
@@ -51,8 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 CHECK(binary.size >= 8 && (binary.data[0] & 0x80U));
                 same_again(binary.data, binary.size, &binary, fingerprint);
                 armoured_again(&binary, fingerprint);
+                CHECK(openpgp_keyring_has(binary.data, binary.size, fingerprint, &keys) && keys == 1);
         } else {
                 CHECK(reason && reason[0]);
+                (void) openpgp_keyring_has(data, size, "", &keys);
         }
         buffer_deinit(&binary);
         return 0;

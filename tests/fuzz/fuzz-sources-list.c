@@ -40,6 +40,18 @@ static size_t count_changes(const char *before, size_t size, const Buffer *after
         return changes;
 }
 
+/* How many entries there are, each of which would have become a comment. */
+static size_t count_entries(const char *text, size_t size, bool is_deb822) {
+        SourcesEntry entry = {0};
+        size_t found = 0;
+
+        CHECK(sources_find(text, size, is_deb822, URL, &entry, &found) == 0);
+        CHECK(found > 0 || (!entry.suite && !entry.signed_by));
+        CHECK(!entry.suite || !strpbrk(entry.suite, " \t\r\n"));
+        sources_entry_deinit(&entry);
+        return found;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const char *text = size > 0 ? (const char *) data : "";
         Buffer once = BUFFER_INIT(3 * size), twice = BUFFER_INIT(3 * size);
@@ -48,12 +60,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         CHECK(sources_list_without(text, size, URL, &once, &found, &others) == 0);
         CHECK(count_changes(text, size, &once) == found);
+        CHECK(count_entries(text, size, false) <= found);
         CHECK(sources_list_without(once.data ? (const char *) once.data : "", once.size, URL, &twice, &found_again,
                                    &others_again) == 0);
         CHECK(found_again == 0 && others_again == others);
         CHECK(twice.size == once.size);
         CHECK(!once.data || !twice.data || memcmp(twice.data, once.data, once.size) == 0);
         sources_stanzas_look(text, size, URL, &others, &others_again);
+        CHECK(count_entries(text, size, true) == 0 || others);
         buffer_deinit(&once);
         buffer_deinit(&twice);
         return 0;

@@ -223,6 +223,32 @@ TEST(however_many_have_come_all_of_them_are_told) {
         assert_contains(names, " package-199 ");
 }
 
+/* ---- policy ---- */
+
+static void expect_policy(const char *text, const char *installed, const char *candidate, bool is_offered) {
+        AptPolicy policy;
+
+        assert_int_equal(apt_output_policy(text, &policy), 0);
+        assert_string_equal(policy.installed ? policy.installed : "-", installed);
+        assert_string_equal(policy.candidate ? policy.candidate : "-", candidate);
+        assert_int_equal(policy.is_offered, is_offered);
+        apt_policy_deinit(&policy);
+}
+
+TEST(what_is_installed_and_what_could_be_is_told) {
+        expect_policy(
+                "runsc:\n  Installed: 20251208.0\n  Candidate: 20260105.0\n  Version table:\n     20260105.0 500\n"
+                "        500 https://h/releases release/main amd64 Packages\n *** 20251208.0 100\n"
+                "        100 /var/lib/dpkg/status\n",
+                "20251208.0", "20260105.0", true);
+        expect_policy("runsc:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n", "-", "-", false);
+        expect_policy("runsc:\n  Installed: 1\n  Candidate: 1\n  Version table:\n *** 1 100\n"
+                      "        100 /var/lib/dpkg/status\n",
+                      "1", "1", false);
+        expect_policy("N: Unable to locate package\n", "-", "-", false);
+        expect_policy("Candidate:\nCandidate: 1\nCandidate: 2", "-", "2", false);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(progress_is_read),
@@ -237,6 +263,7 @@ int main(void) {
                 cmocka_unit_test(the_form_of_the_columns_does_not_matter),
                 cmocka_unit_test(what_has_come_is_told_by_name),
                 cmocka_unit_test(however_many_have_come_all_of_them_are_told),
+                cmocka_unit_test(what_is_installed_and_what_could_be_is_told),
         };
 
         return RUN_TESTS(tests);

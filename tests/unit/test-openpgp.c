@@ -343,6 +343,35 @@ TEST(a_key_that_passes_the_bound_is_a_failure) {
         assert_int_equal(openpgp_key_read(text, strlen(text), &binary, fingerprint, &reason), -EFBIG);
 }
 
+/* ---- keyrings ---- */
+
+TEST(a_key_is_found_among_others_of_a_keyring) {
+        CLEANUP_BUFFER Buffer ring = BUFFER_INIT(KEY_MAX);
+        size_t keys;
+
+        assert_int_equal(base64_decode(&ring, two, strlen(two)), 0);
+        assert_true(openpgp_keyring_has(ring.data, ring.size, TWO_FINGERPRINT, &keys));
+        assert_int_equal(keys, 1);
+        assert_int_equal(base64_decode(&ring, three, strlen(three)), 0);
+        assert_true(openpgp_keyring_has(ring.data, ring.size, TWO_FINGERPRINT, &keys));
+        assert_true(openpgp_keyring_has(ring.data, ring.size, THREE_FINGERPRINT, &keys));
+        assert_int_equal(keys, 2);
+        assert_false(openpgp_keyring_has(ring.data, ring.size, ONE_FINGERPRINT, &keys));
+}
+
+TEST(what_cannot_be_read_of_a_keyring_holds_no_key) {
+        CLEANUP_BUFFER Buffer ring = BUFFER_INIT(KEY_MAX);
+        size_t keys;
+
+        assert_int_equal(base64_decode(&ring, two, strlen(two)), 0);
+        for (size_t size = 0; size < ring.size; size++)
+                (void) openpgp_keyring_has(ring.data, size, THREE_FINGERPRINT, &keys);
+        assert_false(openpgp_keyring_has(ring.data, 20, TWO_FINGERPRINT, &keys));
+        assert_int_equal(keys, 0);
+        assert_false(openpgp_keyring_has("", 0, TWO_FINGERPRINT, &keys));
+        assert_false(openpgp_keyring_has("\0\0\0\1KBXf", 8, TWO_FINGERPRINT, &keys));
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_armoured_key_has_gpg_s_fingerprint_and_bytes),
@@ -360,6 +389,8 @@ int main(void) {
                 cmocka_unit_test(a_primary_key_without_a_key_in_it_is_refused),
                 cmocka_unit_test(what_is_no_key_is_said_to_be_none),
                 cmocka_unit_test(a_key_that_passes_the_bound_is_a_failure),
+                cmocka_unit_test(a_key_is_found_among_others_of_a_keyring),
+                cmocka_unit_test(what_cannot_be_read_of_a_keyring_holds_no_key),
         };
 
         return RUN_TESTS(tests);

@@ -74,11 +74,22 @@ TEST(another_program_is_no_runsc) {
         loop_deinit(&loop);
 }
 
+TEST(the_date_of_a_release_is_found_in_every_form_of_version) {
+        assert_int_equal(runsc_release("release-20240807.0"), 20240807);
+        assert_int_equal(runsc_release("0.0~20221219.0"), 20221219);
+        assert_int_equal(runsc_release("20251208.0"), 20251208);
+        assert_int_equal(runsc_release("release-20260701.0-12-gabcdef"), 20260701);
+        assert_int_equal(runsc_release("VERSION_MISSING"), 0);
+        assert_int_equal(runsc_release("1234567890.0"), 0);
+        assert_int_equal(runsc_release(""), 0);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_release_of_one_program_needs_no_folder),
                 cmocka_unit_test(a_release_of_several_programs_needs_all_of_it),
                 cmocka_unit_test(another_program_is_no_runsc),
+                cmocka_unit_test(the_date_of_a_release_is_found_in_every_form_of_version),
         };
 
         return RUN_TESTS(tests);

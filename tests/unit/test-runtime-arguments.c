@@ -13,7 +13,7 @@ static void expect(const char *arguments, Verdict verdict, const char *seen) {
         Finding finding = {0};
 
         assert_non_null(runtime);
-        runtime_arguments_judge(runtime, &finding);
+        runtime_arguments_judge(runtime, "register it anew", &finding);
         assert_case(finding.verdict == verdict, "%s: %s (%s)", arguments, verdict_name(finding.verdict),
                     finding.seen ? finding.seen : "");
         if (seen)

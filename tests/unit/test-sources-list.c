@@ -183,6 +183,66 @@ TEST(an_empty_file_has_nothing) {
         expect_without("", 0, false, "");
 }
 
+/* ---- entries ---- */
+
+typedef struct Expected {
+        size_t found;
+        bool is_trusted;
+        const char *suite, *signed_by; /* NULL for none */
+} Expected;
+
+static void expect_entry(const char *text, bool is_deb822, const Expected *expected) {
+        SourcesEntry entry = {0};
+        size_t found = 0;
+
+        assert_int_equal(sources_find(text, strlen(text), is_deb822, URL, &entry, &found), 0);
+        assert_case(found == expected->found, "%s: %zu", text, found);
+        assert_int_equal(entry.is_trusted, expected->is_trusted);
+        assert_int_equal(entry.is_one_line, found > 0 && !is_deb822);
+        assert_case(!entry.suite == !expected->suite, "%s: suite", text);
+        if (entry.suite)
+                assert_string_equal(entry.suite, expected->suite);
+        assert_case(!entry.signed_by == !expected->signed_by, "%s: signed_by", text);
+        if (entry.signed_by)
+                assert_string_equal(entry.signed_by, expected->signed_by);
+        sources_entry_deinit(&entry);
+}
+
+TEST(an_entry_of_one_line_tells_its_suite_and_key) {
+        expect_entry("deb " URL " release main\n", false, &(Expected){1, false, "release", NULL});
+        expect_entry("deb [signed-by=/k.gpg] " URL " release main", false, &(Expected){1, false, "release", "/k.gpg"});
+        expect_entry("deb [ arch=amd64 signed-by=/k.gpg trusted=yes ] " URL "/ nightly main\n", false,
+                     &(Expected){1, true, "nightly", "/k.gpg"});
+        expect_entry("deb [trusted=no] " URL " release main\n", false, &(Expected){1, false, "release", NULL});
+        expect_entry("deb [trusted=yes " URL " release main\n", false, &(Expected){0});
+        expect_entry("deb " URL, false, &(Expected){1, false, NULL, NULL});
+}
+
+TEST(an_entry_that_brings_no_packages_is_none) {
+        expect_entry("# deb " URL " release main\ndeb-src " URL " release main\ndeb\ndeb http://other/ x y\n", false,
+                     &(Expected){0});
+        expect_entry("Types: deb-src\nURIs: " URL "\nSuites: release\n", true, &(Expected){0});
+        expect_entry("Types: deb\nURIs: " URL "\nSuites: release\nEnabled: no\n", true, &(Expected){0});
+        expect_entry("", true, &(Expected){0});
+}
+
+TEST(a_stanza_tells_its_suite_and_key) {
+        expect_entry("Types: deb deb-src\nURIs: " URL "\nSuites: release\nSigned-By: /k.gpg\n", true,
+                     &(Expected){1, false, "release", "/k.gpg"});
+        expect_entry("# a note\ntypes: deb\nuris:\n " URL "\nsuites: 20251208 x\ntrusted: yes\n", true,
+                     &(Expected){1, true, "20251208", NULL});
+        expect_entry("Types: deb\nURIs: " URL
+                     "\nSuites: release\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n",
+                     true, &(Expected){1, false, "release", "-----BEGIN"});
+}
+
+TEST(the_first_of_several_entries_is_told_and_all_are_counted) {
+        expect_entry("deb [signed-by=/a] " URL " one main\ndeb [signed-by=/b] " URL " two main\n", false,
+                     &(Expected){2, false, "one", "/a"});
+        expect_entry("Types: deb\nURIs: " URL "\nSuites: one\n\nTypes: deb\nURIs: " URL "\nSuites: two\n", true,
+                     &(Expected){2, false, "one", NULL});
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_entry_becomes_a_comment_in_whatever_form_it_is_written),
@@ -197,6 +257,10 @@ int main(void) {
                 cmocka_unit_test(another_address_in_our_stanza_counts_as_another_repository),
                 cmocka_unit_test(a_stanza_that_is_disabled_is_left_alone),
                 cmocka_unit_test(an_empty_file_has_nothing),
+                cmocka_unit_test(an_entry_of_one_line_tells_its_suite_and_key),
+                cmocka_unit_test(an_entry_that_brings_no_packages_is_none),
+                cmocka_unit_test(a_stanza_tells_its_suite_and_key),
+                cmocka_unit_test(the_first_of_several_entries_is_told_and_all_are_counted),
         };
 
         return RUN_TESTS(tests);

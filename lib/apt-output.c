@@ -139,6 +139,45 @@ int apt_output_offer(const char *text, const AptOffer *wanted, char **ret_versio
         return 0;
 }
 
+/* "  Candidate: 20240807.0" */
+static int take_version(Line line, const char *name, char **version) {
+        Line value;
+
+        if (!starts_with(line, name))
+                return 0;
+        value = trim((Line){line.text + strlen(name), line.size - strlen(name)});
+        if (value.size == 0 || (value.size == 6 && memcmp(value.text, "(none)", 6) == 0))
+                return 0;
+        free(*version);
+        *version = strndup(value.text, value.size);
+        return *version ? 0 : -ENOMEM;
+}
+
+int apt_output_policy(const char *text, AptPolicy *ret_policy) {
+        AptPolicy policy = {0};
+        Line line;
+        int r = 0;
+
+        while (r >= 0 && next_line(&text, &line)) {
+                line = trim(line);
+                r = take_version(line, "Installed:", &policy.installed);
+                if (r >= 0)
+                        r = take_version(line, "Candidate:", &policy.candidate);
+                policy.is_offered |= memmem(line.text, line.size, " Packages", strlen(" Packages")) != NULL;
+        }
+        if (r < 0)
+                apt_policy_deinit(&policy);
+        else
+                *ret_policy = policy;
+        return r;
+}
+
+void apt_policy_deinit(AptPolicy *policy) {
+        free(policy->installed);
+        free(policy->candidate);
+        *policy = (AptPolicy){0};
+}
+
 /* ---- what has come ---- */
 
 static bool has_line(const char *text, Line wanted) {

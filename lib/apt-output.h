@@ -23,6 +23,17 @@ typedef struct AptOffer {
  * Returns 0 or -ENOMEM. */
 int apt_output_offer(const char *text, const AptOffer *wanted, char **ret_version);
 
+/* What "apt-cache policy PACKAGE" tells. */
+typedef struct AptPolicy {
+        char *installed, *candidate; /* versions; NULL for none */
+        bool is_offered;             /* by a repository whose list is here */
+} AptPolicy;
+
+void apt_policy_deinit(AptPolicy *policy);
+
+/* Returns 0 or -ENOMEM. */
+int apt_output_policy(const char *text, AptPolicy *ret_policy);
+
 /* Names of the packages whose lines "NAME STATE" are in now and were not in before; ended by NULL, all of it owned by
  * the caller. Returns 0 or -ENOMEM. */
 int apt_output_added(const char *before, const char *now, char ***ret_names);

@@ -10,3 +10,7 @@
  * static sentence, or as buffer_append(). */
 int openpgp_key_read(const void *data, size_t size, Buffer *binary, char ret_fingerprint[OPENPGP_FINGERPRINT_SIZE],
                      const char **ret_reason);
+
+/* Is the key of this fingerprint among those of a binary keyring, as far as that can be read? *ret_keys: of how many.
+ */
+bool openpgp_keyring_has(const void *data, size_t size, const char *wanted, size_t *ret_keys);

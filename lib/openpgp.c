@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #define ARMOUR_BEGIN "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 #define ARMOUR_END "-----END PGP PUBLIC KEY BLOCK-----"
@@ -221,6 +222,22 @@ static int read_packets(const Buffer *binary, char ret_text[OPENPGP_FINGERPRINT_
                         return fault(ret_reason, "it holds something that is no part of a public key");
         }
         return fingerprint(&key, ret_text);
+}
+
+bool openpgp_keyring_has(const void *data, size_t size, const char *wanted, size_t *ret_keys) {
+        const uint8_t *at = data, *end = at + size;
+        char found[OPENPGP_FINGERPRINT_SIZE];
+        bool has = false;
+        Packet packet;
+
+        *ret_keys = 0;
+        while (at < end && next_packet(&at, end, &packet)) {
+                if (packet.tag != TAG_PUBLIC_KEY)
+                        continue;
+                ++*ret_keys;
+                has |= packet.size <= PACKET_MAX && fingerprint(&packet, found) >= 0 && strcasecmp(found, wanted) == 0;
+        }
+        return has;
 }
 
 int openpgp_key_read(const void *data, size_t size, Buffer *binary, char ret_fingerprint[OPENPGP_FINGERPRINT_SIZE],
