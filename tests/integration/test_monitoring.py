@@ -67,7 +67,7 @@ class Metrics(AgentTestCase):
                 self.assertLessEqual(used, known)
         for variable in dashboard()["templating"]["list"]:
             if variable["type"] == "query":
-                self.assertLessEqual(metrics_in(variable["definition"]), known)
+                self.assertLessEqual(metrics_in(variable["query"]["query"]), known)
 
     def test_of_the_page_are_all(self):
         table = read(PAGE).split("## What there is")[1].split("## ")[0]
