@@ -89,6 +89,9 @@ static void write_docker(const StatusInput *input, Exposition *exposition) {
         ContainersTotals totals = containers_totals(input->containers);
         DockerErrors errors = docker_errors(input->docker);
 
+        exposition_gauge(exposition, "tee_sandboxes",
+                         "Sandboxes that exist or may exist: being created, in use, or being removed.",
+                         containers_count(input->containers));
         exposition_counter(exposition, "tee_sandboxes_created_total",
                            "Sandboxes that Docker made, also those that try the gate.", totals.created);
         exposition_counter(exposition, "tee_sandboxes_destroyed_total", "Sandboxes that Docker made and that are gone.",

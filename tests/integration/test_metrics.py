@@ -136,12 +136,14 @@ class Executions(MetricsTestCase):
         self.assertGreater(min(status["ended"], status["refused"]), 0)
 
     def test_sandboxes_that_were_made_and_are_not_gone_are_those_that_are_there(self):
+        self.wait_value(0, "tee_sandboxes")
         before = self.scrape()
         self.assertEqual(before.value("tee_sandboxes_created_total"), before.value("tee_sandboxes_destroyed_total"))
         run = self.agent.start_run("sh", FOR_EVER, limits={"wall_ms": 1500})
         self.agent.wait_running()
         now = self.scrape()
         self.assertEqual((now.since(before, "tee_sandboxes_created_total"), now.since(before, "tee_sandboxes_destroyed_total")), (1, 0))
+        self.assertEqual(now.value("tee_sandboxes"), 1)
         run.result()
         self.agent.wait_idle()
         self.wait_value(now.value("tee_sandboxes_created_total"), "tee_sandboxes_destroyed_total")
@@ -221,11 +223,12 @@ class PoolMetrics(MetricsTestCase):
     def test_those_that_stand_ready_are_there(self):
         now = wait_for("rest", self.at_rest)
         self.assertEqual(now.value("tee_sandboxes_created_total") - now.value("tee_sandboxes_destroyed_total"), 2)
+        self.assertEqual(now.value("tee_sandboxes"), 2)
         self.assertEqual(len(docker().running(self.agent.instance)), 2)
 
     def at_rest(self):
         now = self.scrape()
-        return now if len(docker().containers(self.agent.instance)) == 2 else None
+        return now if now.value("tee_sandboxes") == 2 else None
 
     def test_runtime_without_its_image_is_refused_and_counted(self):
         before = self.scrape()
