@@ -14,8 +14,8 @@ ESCAPED = re.compile(r'\\([\\"n])')
 
 @functools.lru_cache(maxsize=None)
 def promtool_path():
-    done = subprocess.run([ROOT / "tests" / "dev" / "promtool"], stdout=subprocess.PIPE, text=True, timeout=300, check=True)
-    return done.stdout.strip()
+    script = ROOT / "tests" / "dev" / "promtool"
+    return subprocess.run([script], stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout.strip()
 
 
 def promtool(*words, text=""):
@@ -50,7 +50,8 @@ class Scrape:
 
     def total(self, name, **labels):
         """The sum over all series that have these labels."""
-        return sum(value for (one, its), value in self.samples.items() if one == name and labels.items() <= dict(its).items())
+        return sum(value for (one, its), value in self.samples.items()
+                   if one == name and labels.items() <= dict(its).items())
 
     def labels(self, name, label):
         """The values that the label has."""

@@ -4,6 +4,7 @@
 from harness import AgentTestCase, warm_deno
 
 FOR_EVER = "tail -f /dev/null"
+SHUT = "STATUS=Gate shut \\(oci_runtime_missing\\)"
 
 
 class StatusLine(AgentTestCase):
@@ -44,13 +45,13 @@ class StatusLine(AgentTestCase):
         run = self.start()
         self.configure(gvisor={"oci_runtime": "no-such-runtime"})
         self.agent.wait_notified_matching(
-            "STATUS=Gate shut \\(oci_runtime_missing\\), gVisor, 0 warm, 1 running, 0 queued: Docker knows no OCI runtime "
-            "'no-such-runtime' .*\\. Remedy: tee-install --with-gvisor")
+            f"{SHUT}, gVisor, 0 warm, 1 running, 0 queued: Docker knows no OCI runtime 'no-such-runtime' .*"
+            "\\. Remedy: tee-install --with-gvisor")
         run.result()
-        self.agent.wait_notified_matching("STATUS=Gate shut \\(oci_runtime_missing\\), gVisor, 0 warm, 0 running, 0 queued: ")
+        self.agent.wait_notified_matching(f"{SHUT}, gVisor, 0 warm, 0 running, 0 queued: ")
 
     def test_mode_is_that_of_now(self):
         self.configure(gvisor={"enabled": False})
         self.agent.wait_notified_matching("STATUS=Gate open, gVisor is DISABLED, 1 warm, 0 running, 0 queued$", 30)
         self.configure(gvisor={"enabled": False, "disabled_oci_runtime": "no-such-runtime"})
-        self.agent.wait_notified_matching("STATUS=Gate shut \\(oci_runtime_missing\\), gVisor is DISABLED, 0 warm, 0 running, 0 queued: ")
+        self.agent.wait_notified_matching(f"{SHUT}, gVisor is DISABLED, 0 warm, 0 running, 0 queued: ")
