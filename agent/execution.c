@@ -240,8 +240,7 @@ static Outcome outcome_of_failure(const Execution *execution, const SandboxError
 }
 
 static void refuse_after_failure(Execution *execution, const SandboxError *error) {
-        static const char rebuild[] = "tee-install --with-runtime", look_at_docker[] = "journalctl -u docker";
-        CLEANUP_FREE char *remedy = NULL;
+        static const char look_at_docker[] = "journalctl -u docker";
         Refusal refusal = {0};
 
         switch (error->failure) {
@@ -251,8 +250,8 @@ static void refuse_after_failure(Execution *execution, const SandboxError *error
                             "the sandbox's kernel is not gVisor: %s", error->message);
                 break;
         case SANDBOX_E_GUEST_VERSION:
-                remedy = text_format("%s %s", rebuild, execution->request->runtime);
-                refusal_set(&refusal, 503, "guest_version_mismatch", "runtime", remedy, "%s", error->message);
+                refusal_set(&refusal, 503, "guest_version_mismatch", "runtime",
+                            "tee-install --refresh-runtimes --force", "%s", error->message);
                 break;
         default:
                 refusal_set(&refusal, 503, "sandbox_failed", NULL, look_at_docker, "no sandbox could be had: %s",
@@ -295,12 +294,12 @@ static int arm(Execution *execution, uint64_t usec, sd_event_time_handler_t hand
                                           execution);
 }
 
-/* Takes cause. */
-static void stop(Execution *execution, Outcome outcome, char *cause) {
+/* The program is killed once it has run for so long. Takes cause. */
+static void stop(Execution *execution, uint64_t run_usec, Outcome outcome, char *cause) {
         execution->state = EXECUTION_STOPPING;
         execution->stop_outcome = outcome;
         execution->stop_cause = cause;
-        if (sandbox_stop(execution->sandbox) < 0 || arm(execution, STOP_GRACE_USEC, on_grace_over) < 0)
+        if (sandbox_stop(execution->sandbox, run_usec) < 0 || arm(execution, STOP_GRACE_USEC, on_grace_over) < 0)
                 end_with_result(execution, outcome, cause ? strdup(cause) : NULL,
                                 strdup("the guest could not be reached; the sandbox was destroyed"));
 }
@@ -312,7 +311,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         (void) usec;
         if (!sandbox_is_alive(execution->sandbox))
                 return 0; /* it died before, and why is being asked */
-        stop(execution, OUTCOME_WALL_LIMIT,
+        stop(execution, limit(execution, CONFIG_LIMIT_WALL_MS) * USEC_PER_MSEC, OUTCOME_WALL_LIMIT,
              limit_cause(execution, CONFIG_LIMIT_WALL_MS, "the program was still running"));
         return 0;
 }
@@ -403,7 +402,7 @@ void execution_cancel(Execution *execution, const char *why) {
         Refusal refusal = {0};
 
         if (execution->state == EXECUTION_RUNNING && sandbox_is_alive(execution->sandbox)) {
-                stop(execution, OUTCOME_CANCELLED, strdup(why));
+                stop(execution, 0, OUTCOME_CANCELLED, strdup(why));
         } else if (!program_was_sent(execution)) {
                 refusal_set(&refusal, 503, "shutting_down", NULL, NULL, "%s", why);
                 end_refused(execution, &refusal, 0);

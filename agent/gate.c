@@ -8,16 +8,15 @@
  * nothing contradicts yet: each sandbox still proves its own kernel, so the gate is never the only guard. */
 
 #include "gate.h"
-#include "file-stamp.h"
 #include "images.h"
+#include "known-runtime.h"
 #include "log.h"
 #include "message-ids.h"
+#include "probe.h"
 #include "registration.h"
-#include "version.h"
 
 #include <errno.h>
 #include <string.h>
-#include <systemd/sd-id128.h>
 
 #define RETRY_FIRST_USEC (USEC_PER_SEC / 2)
 #define RETRY_LAST_USEC (10 * USEC_PER_SEC)
@@ -26,9 +25,6 @@
 #define EVENTS_LASTING_USEC (10 * USEC_PER_SEC)
 #define EVENTS_PAUSE_FIRST_USEC (2 * USEC_PER_SEC)
 #define EVENTS_PAUSE_LAST_USEC (60 * USEC_PER_SEC)
-#define PROBE_MEMORY_MB 128U
-#define PROBE_DISK_MB 1U
-#define LOOK_AT_DOCKER "journalctl -u docker"
 #define LOOK_AT_AGENT "journalctl -u tee-agent; it is tried again by itself"
 
 struct Gate {
@@ -49,11 +45,10 @@ struct Gate {
         bool checking;
         bool again;
         DockerCall *call;
-        Sandbox *probe;
-        const ConfigRuntime *probed; /* its runtime */
-        sd_event_source *timer;      /* the next check: */
-        uint64_t due_usec;           /* when, or 0 */
-        bool distrusted;             /* the check under way does not count any more */
+        Probe *probe;
+        sd_event_source *timer; /* the next check: */
+        uint64_t due_usec;      /* when, or 0 */
+        bool distrusted;        /* the check under way does not count any more */
         uint64_t retry_usec;
         bool sweeping;
         bool swept; /* once is enough */
@@ -61,9 +56,7 @@ struct Gate {
         /* what the last check saw */
         char *docker_version;
         char *host_release;
-        char *registered; /* the OCI runtime's registration, as text */
-        char *binary_path;
-        FileStamp binary;
+        KnownRuntime runtime;
         char *kernel;
         Images *images;
 
@@ -138,7 +131,7 @@ static void finish(Gate *gate) {
         gate->checking = false;
         gate->doubted = gate->doubted_again = gate->again && !gate->doubted_again;
         gate->call = docker_call_free(gate->call);
-        gate->probe = sandbox_free(gate->probe);
+        gate->probe = probe_free(gate->probe);
         gate->sweeping = false;
         if (gate->again)
                 check_in(gate, SETTLE_USEC);
@@ -199,88 +192,46 @@ static void shut_after_errno(Gate *gate, int error) {
 
 /* ---- the probe ---- */
 
-static void on_probe_ready(const Evidence *evidence, void *userdata) {
+static void on_probed(const Objection *objection, const char *kernel, void *userdata) {
         Gate *gate = userdata;
 
-        free(gate->kernel);
-        gate->kernel = text_format("%s %s", evidence->release, evidence->version);
-        open_gate(gate);
-}
-
-static void on_probe_failed(const SandboxError *error, void *userdata) {
-        Gate *gate = userdata;
-        CLEANUP_FREE char *reason = text_format("the probe sandbox: %s", error->message ? error->message : "");
-        CLEANUP_FREE char *rebuild = text_format("tee-install --with-runtime %s", gate->probed->name);
-
-        switch (error->failure) {
-        case SANDBOX_E_NOT_GVISOR:
-                shut(gate, "not_gvisor", reason, "check what the OCI runtime is: docker info, /etc/docker/daemon.json");
-                break;
-        case SANDBOX_E_GUEST_VERSION:
-                shut(gate, "guest_version_mismatch", reason, rebuild ? rebuild : "tee-install");
-                break;
-        default:
-                shut(gate, "probe_failed", reason, LOOK_AT_DOCKER);
+        if (objection->code) {
+                shut(gate, objection->code, objection->reason, objection->remedy);
+        } else if (replace(&gate->kernel, kernel) < 0) {
+                shut_after_errno(gate, -ENOMEM);
+        } else {
+                open_gate(gate);
         }
 }
 
-/* A guest that reports output or an exit to a probe, which has no program, breaks the protocol before this is called.
- */
-static void on_probe_output(FrameType stream, const uint8_t *data, size_t size, void *userdata) {
-        (void) stream;
-        (void) data;
-        (void) size;
-        (void) userdata;
-}
+/* The first that there is. */
+static size_t choose_runtime(const Gate *gate) {
+        size_t i = 0;
 
-static void on_probe_exited(const FrameExit *report, void *userdata) {
-        (void) report;
-        shut(userdata, "probe_failed", "the probe sandbox ended", LOOK_AT_DOCKER);
-}
-
-/* Any image will do: the kernel is the same in all of them. */
-static const char *choose_image(Gate *gate) {
-        for (size_t i = 0; i < gate->config->runtimes_size; i++) {
-                gate->probed = &gate->config->runtimes[i];
-                if (images_id(gate->images, i))
-                        return images_id(gate->images, i);
-        }
-        return NULL;
+        while (i < gate->config->runtimes_size && !images_id(gate->images, i))
+                i++;
+        return i;
 }
 
 static void step_probe(Gate *gate) {
-        static const SandboxHandlers handlers = {
-                .ready = on_probe_ready,
-                .output = on_probe_output,
-                .exited = on_probe_exited,
-                .failed = on_probe_failed,
-        };
-        const char *image_id = choose_image(gate);
-        SandboxContext context = gate_sandbox_context(gate);
-        char name[SD_ID128_STRING_MAX];
-        sd_id128_t id;
+        size_t index = choose_runtime(gate);
+        const Objection *objection = images_objection(gate->images, 0);
         int r;
 
-        if (!image_id) {
-                const Objection *objection = images_objection(gate->images, 0);
-
+        if (index == gate->config->runtimes_size) {
                 shut(gate, objection->code, objection->reason, objection->remedy);
                 return;
         }
-        r = sd_id128_randomize(&id);
-        if (r >= 0) {
-                TemplateInput input = {
-                        .config = gate->config,
-                        .runtime = gate->probed,
-                        .image_id = image_id,
-                        .instance = containers_instance(gate->containers),
-                        .boot_id = gate->boot_id,
-                        .execution_id = sd_id128_to_string(id, name),
-                        .memory_mb = PROBE_MEMORY_MB,
-                        .disk_mb = PROBE_DISK_MB,
-                };
-                r = sandbox_new(&context, &input, &handlers, gate, &gate->probe);
-        }
+
+        const ProbeInput input = {
+                .context = gate_sandbox_context(gate),
+                .config = gate->config,
+                .runtime = &gate->config->runtimes[index],
+                .image_id = images_id(gate->images, index),
+                .boot_id = gate->boot_id,
+        };
+
+        r = probe_new(&input, on_probed, gate, &gate->probe);
         if (r < 0)
                 shut_after_errno(gate, r);
 }
@@ -331,6 +282,7 @@ static void step_images(Gate *gate) {
         if (r < 0)
                 shut_after_errno(gate, r);
 }
+
 /* ---- registration ---- */
 
 /* Returns true when the file agrees, or has no say; otherwise the gate has been shut. */
@@ -350,32 +302,23 @@ static bool check_daemon_json(Gate *gate, const char *oci_runtime, const char *i
 
 /* Another binary, or the same under other arguments, is another OCI runtime: what an earlier check has proven, and what
  * was made from it, does not count any more. This check goes on, and says what does. */
-static void distrust_if_other(Gate *gate, const cJSON *info, const char *path) {
-        CLEANUP_FREE char *registered = registration_text(info, config_oci_runtime(gate->config));
-        FileStamp now = file_stamp(path);
-        bool same = registered && gate->registered && strcmp(registered, gate->registered) == 0 &&
-                    file_stamp_equals(&now, &gate->binary);
+static int look_at_runtime(Gate *gate, const cJSON *info, const char *path) {
+        bool same;
+        int r = known_runtime_look(&gate->runtime, info, config_oci_runtime(gate->config), path, &same);
 
-        free(gate->registered);
-        gate->registered = TAKE_PTR(registered);
-        if (same || gate->state != GATE_OPEN)
-                return;
+        if (r < 0 || same || gate->state != GATE_OPEN)
+                return r;
         log_message(LOG_NOTICE, MESSAGE_OCI_RUNTIME_CHANGED,
                     "The OCI runtime is not the one that was checked; it is proven anew");
         gate->state = GATE_CHECKING;
         gate->changed(gate->userdata);
+        return 0;
 }
 
-static int remember_info(Gate *gate, const cJSON *info, const char *path) {
+static int remember_info(Gate *gate, const cJSON *info) {
         int r = replace(&gate->docker_version, json_get_string(info, "ServerVersion"));
 
-        if (r >= 0)
-                r = replace(&gate->host_release, json_get_string(info, "KernelVersion"));
-        if (r >= 0)
-                r = replace(&gate->binary_path, path);
-        if (r >= 0)
-                gate->binary = file_stamp(path);
-        return r;
+        return r < 0 ? r : replace(&gate->host_release, json_get_string(info, "KernelVersion"));
 }
 
 static void on_info(const DockerReply *reply, void *userdata) {
@@ -401,8 +344,9 @@ static void on_info(const DockerReply *reply, void *userdata) {
                      "systemctl reload docker");
                 return;
         }
-        distrust_if_other(gate, reply->json, path);
-        r = remember_info(gate, reply->json, path);
+        r = look_at_runtime(gate, reply->json, path);
+        if (r >= 0)
+                r = remember_info(gate, reply->json);
         if (r < 0) {
                 shut_after_errno(gate, r);
                 return;
@@ -530,7 +474,7 @@ void gate_stop(Gate *gate) {
                 images_stop(gate->images);
         gate->call = docker_call_free(gate->call);
         gate->events = docker_call_free(gate->events);
-        gate->probe = sandbox_free(gate->probe);
+        gate->probe = probe_free(gate->probe);
         gate->timer = sd_event_source_disable_unref(gate->timer);
         gate->sweeping = false;
         gate->checking = true; /* for ever: no other begins */
@@ -545,8 +489,7 @@ Gate *gate_free(Gate *gate) {
         free(gate->boot_id);
         free(gate->docker_version);
         free(gate->host_release);
-        free(gate->registered);
-        free(gate->binary_path);
+        known_runtime_deinit(&gate->runtime);
         free(gate->kernel);
         (void) sd_event_unref(gate->event);
         free(gate);
@@ -601,13 +544,6 @@ GateVerdict gate_runtime(const Gate *gate, size_t index) {
         return verdict(objection->code ? GATE_SHUT : GATE_CHECKING, objection);
 }
 
-/* What was checked is not what is there now. */
-static bool binary_has_changed(const Gate *gate) {
-        FileStamp now = file_stamp(gate->binary_path);
-
-        return !file_stamp_equals(&now, &gate->binary);
-}
-
 static int refuse(const Objection *objection, const char *field, Refusal *ret_refusal) {
         return refusal_set(ret_refusal, 503, objection->code, field, objection->remedy, "%s",
                            objection->reason ? objection->reason : "");
@@ -617,9 +553,9 @@ const char *gate_admit(Gate *gate, const char *runtime, Refusal *ret_refusal) {
         const ConfigRuntime *configured = config_runtime(gate->config, runtime);
         size_t index;
 
-        if (gate->state == GATE_OPEN && binary_has_changed(gate)) {
+        if (gate->state == GATE_OPEN && known_runtime_has_changed(&gate->runtime)) {
                 log_message(LOG_NOTICE, MESSAGE_OCI_RUNTIME_CHANGED,
-                            "The OCI runtime's binary %s has changed; it is checked again", gate->binary_path);
+                            "The OCI runtime's binary %s has changed; it is checked again", gate->runtime.path);
                 gate_distrust(gate);
         }
         if (gate->state == GATE_CHECKING || (gate->state == GATE_SHUT && gate->doubted))

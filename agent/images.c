@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define LOOK_AT_DOCKER "journalctl -u docker"
-
 typedef struct Image {
         char *id; /* NULL when not available */
         Objection objection;
@@ -81,7 +79,10 @@ static void judge(Image *image, const ConfigRuntime *runtime, const DockerReply 
         } else if (!guest || strcmp(guest, TEE_VERSION) != 0) {
                 reason = text_format("runtime %s: the guest in image %s is of version %.32s, the agent of %s",
                                      runtime->name, runtime->image, guest ? guest : "unknown", TEE_VERSION);
-                objection_set(&image->objection, "guest_version_mismatch", reason, remedy ? remedy : "tee-install");
+                objection_set(&image->objection, "guest_version_mismatch", reason,
+                              guest    ? "tee-install --refresh-runtimes"
+                              : remedy ? remedy
+                                       : "tee-install");
         } else {
                 image->id = strdup(id);
                 objection_deinit(&image->objection);

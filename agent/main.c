@@ -18,8 +18,6 @@
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 
-#define DEFAULT_CONFIG "/etc/tee/tee.conf"
-
 static void print_help(FILE *out) {
         (void) fputs("Usage: tee-agent [OPTION]...\n"
                      "Runs untrusted programs in sandboxes whose kernel is gVisor. Started by its socket:\n"
@@ -27,7 +25,7 @@ static void print_help(FILE *out) {
                      "or by hand:\n"
                      "  systemd-socket-activate -l /tmp/agent.sock tee-agent --config tee.conf\n"
                      "\n"
-                     "  -c, --config FILE  read FILE instead of " DEFAULT_CONFIG "\n"
+                     "  -c, --config FILE  read FILE instead of " CONFIG_PATH "\n"
                      "  -h, --help         show this help\n"
                      "  -V, --version      show the version\n"
                      "\n"
@@ -46,7 +44,7 @@ static int parse_arguments(int argc, char *argv[], const char **ret_config) {
         };
         int option;
 
-        *ret_config = DEFAULT_CONFIG;
+        *ret_config = CONFIG_PATH;
         while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) >= 0) {
                 switch (option) {
                 case 'c':

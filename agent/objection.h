@@ -10,6 +10,9 @@ typedef struct Objection {
         char *remedy;
 } Objection;
 
+/* The remedy where only Docker knows more. */
+#define LOOK_AT_DOCKER "journalctl -u docker"
+
 void objection_deinit(Objection *objection);
 
 /* Copies the words; a lack of memory leaves them out, never the code. Each objection has a remedy. */

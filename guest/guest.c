@@ -16,6 +16,7 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -247,13 +248,37 @@ static int program_stop(Guest *guest, uint32_t flag) {
 
 static int frame_handle(uint8_t type, const uint8_t *payload, size_t size, void *userdata) {
         Guest *guest = userdata;
+        uint64_t run_usec;
 
         if (guest->state == GUEST_COLLECTING)
                 return frame_collect(guest, type, payload, size);
-        if (type != FRAME_STOP || size != 0)
+        if (type != FRAME_STOP || size != FRAME_STOP_SIZE)
                 return protocol_fault(guest, "a frame other than STOP after RUN");
-        /* What has just ended by itself was not stopped. */
-        return guest->program.ended ? 0 : program_stop(guest, FRAME_EXIT_FLAG_STOPPED);
+        run_usec = frame_u64_decode(payload);
+        if (!guest->is_to_stop || run_usec < guest->stop_usec)
+                guest->stop_usec = run_usec;
+        guest->is_to_stop = true;
+        return 0;
+}
+
+/* What has just ended by itself was not stopped. */
+static int stop_when_due(Guest *guest) {
+        if (guest->state != GUEST_RUNNING || !guest->is_to_stop || guest->program.ended ||
+            program_run_usec(&guest->program) < guest->stop_usec)
+                return 0;
+        guest->is_to_stop = false;
+        return program_stop(guest, FRAME_EXIT_FLAG_STOPPED);
+}
+
+/* For poll(2): how long until then. */
+static int stop_wait_ms(const Guest *guest) {
+        uint64_t usec;
+
+        if (guest->state != GUEST_RUNNING || !guest->is_to_stop)
+                return -1;
+        usec = program_run_usec(&guest->program);
+        usec = usec < guest->stop_usec ? guest->stop_usec - usec : 0;
+        return usec < UINT64_C(1000) * INT_MAX ? (int) ((usec + 999) / 1000) : INT_MAX;
 }
 
 /* What the program's own code can write there, too, harms nobody but itself: that it has ended, or that it wants to be
@@ -350,6 +375,7 @@ static int guest_advance(Guest *guest) {
                 guest->state = GUEST_DRAINING;
         }
 
+        r = stop_when_due(guest);
         while (r == 0 && channel_is_idle(&guest->channel)) {
                 if (guest->state == GUEST_FAULTING)
                         r = fault_send(guest);
@@ -385,7 +411,7 @@ static int guest_poll(Guest *guest, struct pollfd fds[WATCH_COUNT]) {
         fds[WATCH_STDOUT] = (struct pollfd){is_running && is_idle ? guest->program.stdout_fd : -1, POLLIN, 0};
         fds[WATCH_STDERR] = (struct pollfd){is_running && is_idle ? guest->program.stderr_fd : -1, POLLIN, 0};
         fds[WATCH_WARM] = (struct pollfd){is_alive && is_idle ? guest->warm.out_fd : -1, POLLIN, 0};
-        if (poll(fds, WATCH_COUNT, -1) < 0) {
+        if (poll(fds, WATCH_COUNT, stop_wait_ms(guest)) < 0) {
                 for (int i = 0; i < WATCH_COUNT; i++)
                         fds[i].revents = 0;
                 return errno == EINTR ? 0 : fault_set(&guest->fault, FRAME_FAULT_GUEST, errno, "poll");

@@ -32,6 +32,8 @@ typedef struct Guest {
         FrameLimits limits;
         uint64_t output_left; /* bytes that may still be passed on */
         FrameExit report;
+        bool is_to_stop;    /* STOP has come */
+        uint64_t stop_usec; /* how long the program may run until then */
         Program program;
         Warm warm;
         Files files;

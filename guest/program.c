@@ -348,6 +348,10 @@ void program_reap(Program *program) {
                 ;
 }
 
+uint64_t program_run_usec(const Program *program) {
+        return monotonic_usec() - program->start_usec;
+}
+
 int program_kill(void) {
         return kill(-1, SIGKILL) < 0 && errno != ESRCH ? -errno : 0;
 }

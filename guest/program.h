@@ -49,6 +49,9 @@ void program_forget(Program *program);
 /* Collects whatever has ended; sets ended, once the first process has. */
 void program_reap(Program *program);
 
+/* How long the program has run so far. */
+uint64_t program_run_usec(const Program *program);
+
 /* Kills all processes but the guest. They end some time later. Returns 0, also if there are none, or a negative errno.
  */
 int program_kill(void);

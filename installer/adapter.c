@@ -10,15 +10,16 @@
 #define ADAPTERS "/usr/lib/tee"
 
 static const Adapter known[] = {
-        {"python", ADAPTERS "/python/sitecustomize.py", "\"-X\", \"tee\"", "python/sitecustomize.py", "PYTHONPATH"},
-        {"node", ADAPTERS "/adapter.cjs", "\"--require=" ADAPTERS "/adapter.cjs\"", "node.cjs", NULL},
-        {.name = "none"},
+        {"python", "python", ADAPTERS "/python/sitecustomize.py", "\"-X\", \"tee\"", "python/sitecustomize.py",
+         "PYTHONPATH"},
+        {"node", "node", ADAPTERS "/adapter.cjs", "\"--require=" ADAPTERS "/adapter.cjs\"", "node.cjs", NULL},
+        {.name = "none", .label = "none"},
 };
 
 int adapter_choose(const char *choice, const char *runtime, Adapter *ret) {
-        *ret = (Adapter){.name = "none"};
+        *ret = (Adapter){.name = "none", .label = "none"};
         if (choice && strchr(choice, '/')) {
-                *ret = (Adapter){.name = choice, .path = ADAPTERS "/adapter"};
+                *ret = (Adapter){.name = choice, .label = "own", .path = ADAPTERS "/adapter"};
                 return 0;
         }
         for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -54,23 +55,28 @@ static int lead_to(const Adapter *adapter, const cJSON *image, Recipe *recipe) {
         return value ? recipe_set_environment(recipe, adapter->search_path, value) : -ENOMEM;
 }
 
-int adapter_add(const Adapter *adapter, const Parts *parts, const cJSON *image, Recipe *recipe, Trouble *trouble) {
+static int add_script(const Adapter *adapter, const Parts *parts, Recipe *recipe, Trouble *trouble) {
         CLEANUP_FREE char *part = NULL;
-        const char *source = adapter->name;
-        int r;
 
-        if (!adapter->path)
-                return 0;
-        if (adapter->part) {
-                r = parts_find_adapter(parts, adapter->part, trouble, &part);
-                if (r < 0)
-                        return r;
-                source = part;
-        }
-        r = tar_add_file(recipe->tar, adapter->path, adapter->part ? 0644 : 0755, source);
-        if (r >= 0 && adapter->search_path)
+        if (!adapter->part)
+                return parts_add_file(recipe, 0755, adapter->name, adapter->path, trouble);
+
+        int r = parts_find_adapter(parts, adapter->part, trouble, &part);
+
+        return r < 0 ? r : parts_add_file(recipe, 0644, part, adapter->path, trouble);
+}
+
+int adapter_add(const Adapter *adapter, const Parts *parts, const cJSON *image, Recipe *recipe, Trouble *trouble) {
+        int r = adapter->path ? add_script(adapter, parts, recipe, trouble) : 0;
+
+        if (r >= 0 && adapter->path && adapter->search_path)
                 r = lead_to(adapter, image, recipe);
-        return r < 0 ? trouble_set(trouble, r, NULL, "the adapter %s cannot go into the image: %s", source,
-                                   strerror(-r))
-                     : 0;
+        return r < 0 ? r : recipe_set_label(recipe, RECIPE_LABEL_ADAPTER, adapter->label);
+}
+
+int adapter_renew(const char *label, const Parts *parts, Recipe *recipe, Trouble *trouble) {
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+                if (known[i].part && strcmp(known[i].label, label) == 0)
+                        return add_script(&known[i], parts, recipe, trouble);
+        return 0;
 }

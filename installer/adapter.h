@@ -10,6 +10,7 @@
 
 typedef struct Adapter {
         const char *name;        /* "python", "node", "none", or the path of one's own script */
+        const char *label;       /* the same, with "own" for that */
         const char *path;        /* in the image; NULL for none */
         const char *arguments;   /* warm_arguments in tee.conf that start it; NULL for none, or for one's own */
         const char *part;        /* its file below guest/adapters; NULL for one's own */
@@ -20,5 +21,9 @@ typedef struct Adapter {
  * Returns 0, or -EINVAL for a choice that is none. */
 int adapter_choose(const char *choice, const char *runtime, Adapter *ret);
 
-/* Adds the script and what it needs to the recipe. image is the base image's document. What fails is set as trouble. */
+/* Adds the script, what it needs and its label to the recipe. image is the base image's document. What fails is set as
+ * trouble. */
 int adapter_add(const Adapter *adapter, const Parts *parts, const cJSON *image, Recipe *recipe, Trouble *trouble);
+
+/* The script alone, into an image that has all the rest. One's own cannot be had again, and stays as it is there. */
+int adapter_renew(const char *label, const Parts *parts, Recipe *recipe, Trouble *trouble);

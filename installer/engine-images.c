@@ -8,6 +8,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -202,6 +203,10 @@ int engine_images(Engine *engine, const char *label, cJSON **ret_images) {
         return r;
 }
 
+const char *engine_images_label(const cJSON *image, const char *label) {
+        return json_get_string(json_get_object(image, "Labels"), label);
+}
+
 int engine_image_remove(Engine *engine, const char *image, char **ret_message) {
         EngineAnswer answer = {0};
         DockerCall *call = NULL;
@@ -221,25 +226,24 @@ int engine_image_remove(Engine *engine, const char *image, char **ret_message) {
 
 /* ---- containers ---- */
 
+/* The process that made it is in its name. A label would go into what is committed from it, and from there into every
+ * sandbox. */
+#define NAME_PREFIX "tee-install-"
+
 static cJSON *container_spec(const char *image) {
         /* Docker wants a command for an image that has none. It is never run. */
         static const char *const command[] = {"/none"};
         CLEANUP_JSON cJSON *spec = cJSON_CreateObject();
-        CLEANUP_FREE char *process = text_format("%d", (int) getpid());
-        cJSON *labels;
 
-        if (!spec || !process || json_add(spec, "Image", cJSON_CreateString(image)) < 0 ||
+        if (!spec || json_add(spec, "Image", cJSON_CreateString(image)) < 0 ||
             json_add(spec, "Cmd", cJSON_CreateStringArray(command, 1)) < 0 ||
             json_add(spec, "NetworkDisabled", cJSON_CreateBool(true)) < 0)
-                return NULL;
-        labels = cJSON_AddObjectToObject(spec, "Labels");
-        if (!labels || json_add(labels, ENGINE_LABEL_PROCESS, cJSON_CreateString(process)) < 0)
                 return NULL;
         return TAKE_PTR(spec);
 }
 
 int engine_container_create(Engine *engine, const char *image, char **ret_id) {
-        CLEANUP_FREE char *name = text_format("tee-install-%d", (int) getpid());
+        CLEANUP_FREE char *name = text_format(NAME_PREFIX "%d", (int) getpid());
         CLEANUP_JSON cJSON *spec = container_spec(image);
         EngineAnswer answer = {0};
         DockerCall *call = NULL;
@@ -274,17 +278,29 @@ void engine_container_remove(Engine *engine, const char *id) {
         engine_answer_deinit(&answer);
 }
 
+/* Of the process that made the container for itself; 0 for any other container. */
+static pid_t maker_of(const cJSON *container) {
+        static const char prefix[] = "/" NAME_PREFIX;
+        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(json_get(container, "Names"), 0));
+        char *end;
+        long pid;
+
+        if (!name || strncmp(name, prefix, strlen(prefix)) != 0)
+                return 0;
+        pid = strtol(name + strlen(prefix), &end, 10);
+        return *end || pid < 0 || pid > INT_MAX ? 0 : (pid_t) pid;
+}
+
 int engine_containers_tidy(Engine *engine) {
         EngineAnswer answer = {0};
         DockerCall *call = NULL;
         const cJSON *container;
-        int r = docker_container_list(engine->docker, ENGINE_LABEL_PROCESS, engine_on_done, &answer, &call);
+        int r = docker_container_list(engine->docker, "name", NAME_PREFIX, engine_on_done, &answer, &call);
 
         r = engine_await(engine, r, &call, &answer, CALL_USEC);
         cJSON_ArrayForEach(container, answer.json) {
-                const char *process = json_get_string(json_get_object(container, "Labels"), ENGINE_LABEL_PROCESS);
                 const char *id = json_get_string(container, "Id");
-                pid_t pid = process ? (pid_t) strtol(process, NULL, 10) : 0;
+                pid_t pid = maker_of(container);
 
                 if (id && pid > 0 && (pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH)))
                         engine_container_remove(engine, id);

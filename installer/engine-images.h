@@ -8,9 +8,6 @@
 /* Images, and containers that are never started, one thing after another. All return 0 or a negative errno, -EINTR when
  * interrupted; what fails is set as trouble, in Docker's own words, unless another thing is said. */
 
-/* Of the containers that are made here: the id of the process that made it. */
-#define ENGINE_LABEL_PROCESS "tee.install.process"
-
 /* Makes an image of the archive. ret_id (owned by the caller) is its id. */
 int engine_import(Engine *engine, Screen *screen, const DockerImage *image, Tar *tar, char **ret_id);
 
@@ -21,10 +18,14 @@ int engine_pull(Engine *engine, Screen *screen, const char *image, uint64_t sile
 /* An array, owned by the caller. */
 int engine_images(Engine *engine, const char *label, cJSON **ret_images);
 
+/* A label of one of them, or NULL. */
+const char *engine_images_label(const cJSON *image, const char *label);
+
 /* *ret_message (owned by the caller; NULL: removed) is why Docker keeps it: a container needs it. */
 int engine_image_remove(Engine *engine, const char *image, char **ret_message);
 
-/* A container that is only there to be read or changed. It is removed with engine_container_remove(). */
+/* A container that is only there to be read or changed, with this process's id in its name. It is removed with
+ * engine_container_remove(). */
 int engine_container_create(Engine *engine, const char *image, char **ret_id);
 
 /* Also after an interruption, which it passes over and leaves standing. Sets no trouble. */

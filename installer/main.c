@@ -4,11 +4,13 @@
  * the steps of the first; runtime-image.c makes the second. */
 
 #include "apt.h"
+#include "config.h"
 #include "log.h"
 #include "plan.h"
 #include "record.h"
 #include "runtime-image.h"
 #include "runtime-list.h"
+#include "runtime-refresh.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 
 #define NOTE_MAX ((size_t) 64 * 1024)
 #define DOCKER_CALL_MS UINT64_C(60000)
+#define DOCKER_CALL_SHORT_MS UINT64_C(10000) /* the agent's start waits for it */
 #define EXIT_UNFIT 10
 #define EXIT_IMAGE 18
 
@@ -50,15 +53,16 @@ static int run_steps(Install *install) {
         return install->options->uninstall ? plan_uninstall(install, steps) : plan_run(install, steps);
 }
 
-/* ---- --with-runtime, --list-runtimes, --remove-runtime ---- */
+/* ---- --with-runtime, --list-runtimes, --remove-runtime, --refresh-runtimes ---- */
 
 static int run_runtimes(Install *install, cJSON **ret_result) {
         const Options *options = install->options;
         const Trouble *trouble = &install->trouble;
         RuntimeImages images = {.options = options, .engine = &install->engine, .screen = &install->screen};
-        int r = options->list_runtimes    ? runtime_list_show(&images, ret_result)
-                : options->remove_runtime ? runtime_list_remove(&images, ret_result)
-                                          : runtime_image_make(&images, ret_result);
+        int r = options->list_runtimes      ? runtime_list_show(&images, ret_result)
+                : options->remove_runtime   ? runtime_list_remove(&images, ret_result)
+                : options->refresh_runtimes ? runtime_refresh(&images, ret_result)
+                                            : runtime_image_make(&images, ret_result);
 
         screen_clear(&install->screen);
         if (r >= 0)
@@ -78,15 +82,26 @@ static int run_runtimes(Install *install, cJSON **ret_result) {
 
 /* ---- the whole ---- */
 
+/* The images that are refreshed are those of the agent's Docker. */
+static int connect(Install *install, const Options *options) {
+        CLEANUP(config_freep) Config *config = NULL;
+        CLEANUP_FREE char *message = NULL;
+        const char *socket_path = options->docker_socket;
+        uint64_t call_ms = options->refresh_runtimes ? DOCKER_CALL_SHORT_MS : DOCKER_CALL_MS;
+
+        if (options->refresh_runtimes && options->docker_socket_is_default &&
+            config_load(CONFIG_PATH, &config, &message) >= 0)
+                socket_path = config->docker_socket;
+        return engine_init(&install->engine, &install->loop, &install->trouble, socket_path, call_ms);
+}
+
 static int set_up(Install *install, const Options *options) {
         int r;
 
         *install = (Install){.options = options, .note = BUFFER_INIT(NOTE_MAX)};
         screen_init(&install->screen, options->json);
         r = loop_init(&install->loop);
-        if (r < 0)
-                return r;
-        return engine_init(&install->engine, &install->loop, &install->trouble, options->docker_socket, DOCKER_CALL_MS);
+        return r < 0 ? r : connect(install, options);
 }
 
 static void tear_down(Install *install) {
@@ -128,7 +143,8 @@ static int print_json(cJSON *document, cJSON *image, int status) {
 static int run(Install *install) {
         const Options *options = install->options;
         bool of_gvisor = options->with_gvisor || options->uninstall;
-        bool of_image = options->with_runtime || options->list_runtimes || options->remove_runtime;
+        bool of_image =
+                options->with_runtime || options->list_runtimes || options->remove_runtime || options->refresh_runtimes;
         int status = of_gvisor ? run_steps(install) : EXIT_SUCCESS;
         cJSON *image = NULL;
 

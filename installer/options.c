@@ -21,13 +21,15 @@ static void print_help(void) {
         (void) fputs(
                 "Usage: tee-install --with-gvisor [OPTION]...\n"
                 "       tee-install --with-runtime NAME [OPTION]...\n"
-                "       tee-install --list-runtimes | --remove-runtime NAME | --uninstall [--purge]\n"
+                "       tee-install --refresh-runtimes | --list-runtimes | --remove-runtime NAME\n"
+                "       tee-install --uninstall [--purge]\n"
                 "Prepares a host for tee-agent. Shows a plan, carries it out, and takes it back when a step fails. May "
                 "be\n"
                 "run again at any time: what is done already is left alone.\n"
                 "\n"
                 "      --with-gvisor           install runsc and register it with Docker, and prove that it is gVisor\n"
                 "      --with-runtime NAME     make the image of a runtime: deno, or any other with --image\n"
+                "      --refresh-runtimes      give each of these images the tee-guest of this version\n"
                 "      --list-runtimes         the images of runtimes that are there\n"
                 "      --remove-runtime NAME   remove one\n"
                 "      --uninstall             take away what --with-gvisor made; --purge: the package, too\n"
@@ -59,11 +61,11 @@ static void print_help(void) {
                 "      --docker HOW            reload (default; a restart only where it must be), restart, leave\n"
                 "      --docker-config FILE    (the one that dockerd's command line names, else "
                 "/etc/docker/daemon.json)\n"
-                "      --docker-socket PATH    ($DOCKER_HOST, else /run/docker.sock)\n"
+                "      --docker-socket PATH    ($DOCKER_HOST, else /run/docker.sock; --refresh-runtimes: tee.conf's)\n"
                 "\n"
                 "Images of runtimes:\n"
-                "      --deno PATH             this deno program, with the libraries that it needs, instead of Docker\n"
-                "                              Hub's; --busybox PATH likewise for the runtime sh\n"
+                "      --deno PATH             this deno program, with the libraries that it needs (the one on $PATH, else\n"
+                "                              Docker Hub's); --busybox PATH likewise for the runtime sh\n"
                 "      --image IMAGE           the image that a runtime is made from\n"
                 "      --adapter ADAPTER       what lets a runtime from an image start before its program is known:\n"
                 "                              python, node, none, or the path of a script of one's own (known by\n"
@@ -206,6 +208,7 @@ enum {
         OPTION_WITH_RUNTIME,
         OPTION_LIST_RUNTIMES,
         OPTION_REMOVE_RUNTIME,
+        OPTION_REFRESH_RUNTIMES,
         OPTION_UNINSTALL,
         OPTION_PURGE,
         OPTION_FORCE,
@@ -240,6 +243,7 @@ static const struct option names[] = {
         {"with-gvisor", no_argument, NULL, OPTION_WITH_GVISOR},
         {"with-runtime", required_argument, NULL, OPTION_WITH_RUNTIME},
         {"list-runtimes", no_argument, NULL, OPTION_LIST_RUNTIMES},
+        {"refresh-runtimes", no_argument, NULL, OPTION_REFRESH_RUNTIMES},
         {"remove-runtime", required_argument, NULL, OPTION_REMOVE_RUNTIME},
         {"uninstall", no_argument, NULL, OPTION_UNINSTALL},
         {"purge", no_argument, NULL, OPTION_PURGE},
@@ -280,6 +284,9 @@ static int take_flag(Options *options, int option) {
         switch (option) {
         case OPTION_WITH_GVISOR:
                 options->with_gvisor = true;
+                return 0;
+        case OPTION_REFRESH_RUNTIMES:
+                options->refresh_runtimes = true;
                 return 0;
         case OPTION_LIST_RUNTIMES:
                 options->list_runtimes = true;
@@ -415,7 +422,8 @@ static int take_docker_host(Options *options) {
         if (options->docker_socket)
                 return 0;
         options->docker_socket = "/run/docker.sock";
-        if (!host || !host[0])
+        options->docker_socket_is_default = !host || !host[0];
+        if (options->docker_socket_is_default)
                 return 0;
         if (strncmp(host, "unix:///", 8) != 0)
                 return wrong("$DOCKER_HOST has to be a unix socket of this host (unix:///…), not", host);
@@ -435,7 +443,8 @@ static void complete_arguments(Options *options) {
 
 static int check_together(Options *options) {
         unsigned tasks = (unsigned) options->uninstall + (unsigned) options->list_runtimes +
-                         (options->with_gvisor || options->with_runtime) + (options->remove_runtime != NULL);
+                         (unsigned) options->refresh_runtimes + (options->with_gvisor || options->with_runtime) +
+                         (options->remove_runtime != NULL);
 
         if (tasks == 0)
                 return wrong_use("nothing to do: --with-gvisor, or --with-runtime NAME?");

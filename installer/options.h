@@ -21,7 +21,7 @@ typedef enum OptionsDocker {
  * literals. */
 typedef struct Options {
         /* what to do: at least one, unless done */
-        bool with_gvisor, uninstall, list_runtimes;
+        bool with_gvisor, uninstall, list_runtimes, refresh_runtimes;
         const char *with_runtime, *remove_runtime; /* NULL for none */
         bool done;                                 /* --help or --version has been answered */
 
@@ -47,6 +47,7 @@ typedef struct Options {
         OptionsDocker docker;
         const char *docker_config; /* NULL: the one that Docker reads */
         const char *docker_socket;
+        bool docker_socket_is_default; /* nobody has named it */
 
         /* images of runtimes */
         const char *image, *base_image; /* that is made, and that it is made from */

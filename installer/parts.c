@@ -6,6 +6,7 @@
 #include "parts.h"
 #include "executable.h"
 #include "text.h"
+#include "version.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -117,6 +118,35 @@ int parts_find_adapter(const Parts *parts, const char *name, Trouble *trouble, c
         return find_part(parts, "adapters/", "../lib/tee/adapters/", "../../guest/adapters/", name, trouble, ret_path);
 }
 
-int parts_find_keep_memory(const Parts *parts, Trouble *trouble, char **ret_path) {
+static int find_keep_memory(const Parts *parts, Trouble *trouble, char **ret_path) {
         return find_part(parts, "", "../lib/tee/", "", "keep-memory.so", trouble, ret_path);
+}
+
+int parts_add_file(Recipe *recipe, mode_t mode, const char *source, const char *path, Trouble *trouble) {
+        int r = tar_add_file(recipe->tar, path, mode, source);
+
+        if (r == -EEXIST) /* a library that is told twice */
+                return 0;
+        return r < 0 ? trouble_set(trouble, r, NULL, "%s cannot go into the image as %s: %s", source, path,
+                                   strerror(-r))
+                     : 0;
+}
+
+int parts_add_guest(const Parts *parts, Recipe *recipe, Trouble *trouble) {
+        int r = tar_add_folder(recipe->tar, "/tee", 0700);
+
+        if (r >= 0)
+                r = parts_add_file(recipe, 0500, parts->guest, "/tee/tee-guest", trouble);
+        return r < 0 ? r : recipe_set_label(recipe, TEE_IMAGE_LABEL_GUEST, parts->guest_version);
+}
+
+int parts_add_deno(const Parts *parts, Recipe *recipe, Trouble *trouble) {
+        CLEANUP_FREE char *adapter = NULL, *keep_memory = NULL;
+        int r = parts_find_adapter(parts, "deno.ts", trouble, &adapter);
+
+        if (r >= 0)
+                r = parts_add_file(recipe, 0644, adapter, "/usr/lib/tee/adapter.ts", trouble);
+        if (r >= 0)
+                r = find_keep_memory(parts, trouble, &keep_memory);
+        return r < 0 ? r : parts_add_file(recipe, 0755, keep_memory, PARTS_DENO_PRELOAD, trouble);
 }

@@ -41,8 +41,6 @@ int recipe_add_root(Recipe *recipe, const char *preload) {
         for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(folders); i++)
                 r = tar_add_folder(recipe->tar, folders[i], 0755);
         if (r >= 0)
-                r = tar_add_folder(recipe->tar, "/tee", 0700);
-        if (r >= 0)
                 r = tar_add_folder(recipe->tar, "/tmp", 01777);
         if (r >= 0)
                 r = recipe_append_passwd(&passwd, NULL, 0);
@@ -166,7 +164,7 @@ static int digest_tree(Digest *digest, Tar *tar) {
         return r;
 }
 
-int recipe_close(Recipe *recipe, const char *runtime) {
+int recipe_close(Recipe *recipe, const char *command) {
         CLEANUP(digest_freep) Digest *digest = NULL;
         int r = digest_new(&digest);
 
@@ -180,7 +178,7 @@ int recipe_close(Recipe *recipe, const char *runtime) {
                 return r;
         digest_text(digest, recipe->digest);
         free(recipe->message);
-        recipe->message = text_format("tee-install --with-runtime %s", runtime);
+        recipe->message = strdup(command);
         return recipe->message ? recipe_set_label(recipe, RECIPE_LABEL, recipe->digest) : -ENOMEM;
 }
 

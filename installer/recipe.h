@@ -11,9 +11,10 @@
 #define RECIPE_LABEL "tee.recipe"
 #define RECIPE_LABEL_RUNTIME "tee.runtime"                 /* its name */
 #define RECIPE_LABEL_RUNTIME_VERSION "tee.runtime.version" /* of the language */
-#define RECIPE_LABEL_BASE                                                                          \
-        "tee.base" /* the image that it, or the language's program, came from; where there was one \
-                    */
+#define RECIPE_LABEL_ADAPTER "tee.adapter"                 /* of an image from elsewhere: python, node, none, own */
+
+/* The image that it, or the language's program, came from; where there was one. */
+#define RECIPE_LABEL_BASE "tee.base"
 
 #define RECIPE_CHANGES_MAX 16U
 
@@ -44,9 +45,9 @@ int recipe_set_label(Recipe *recipe, const char *key, const char *value);
 /* Another instruction, as it is. */
 int recipe_add_change(Recipe *recipe, const char *instruction);
 
-/* Reads all of it for the digest, and sets its label. Nothing may be added afterwards. runtime is for the image's
- * history. Returns 0 or a negative errno, also of reading a file. */
-int recipe_close(Recipe *recipe, const char *runtime);
+/* Reads all of it for the digest, and sets its label. Nothing may be added afterwards. command, which made the image,
+ * is for its history. Returns 0 or a negative errno, also of reading a file. */
+int recipe_close(Recipe *recipe, const char *command);
 
 /* What Docker is to make, under this name; valid as long as the recipe and the name are. */
 DockerImage recipe_image(const Recipe *recipe, const char *name);

@@ -15,6 +15,8 @@
 
 #include "runtime-image.h"
 #include "engine-images.h"
+#include "log.h"
+#include "message-ids.h"
 #include "runtime-recipe.h"
 #include "text.h"
 
@@ -164,6 +166,8 @@ static int make(Making *making) {
                 return r;
         screen_line(making->screen, "image", "%s (%.*s, %s)", making->image, ID_SHOWN, making->id,
                     screen_size((uint64_t) json_get_integer(made, "Size", 0), size));
+        log_message(LOG_NOTICE, MESSAGE_CHANGED, "The image %s of the runtime %s was made (%.*s)", making->image,
+                    making->runtime.name, ID_SHOWN, making->id);
         return drop_old(making);
 }
 

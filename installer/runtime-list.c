@@ -4,6 +4,8 @@
 
 #include "runtime-list.h"
 #include "engine-images.h"
+#include "log.h"
+#include "message-ids.h"
 #include "recipe.h"
 #include "text.h"
 #include "version.h"
@@ -37,10 +39,6 @@ static void row_deinit(Row *row) {
 
 /* ---- one image ---- */
 
-static const char *label_of(const cJSON *image, const char *label) {
-        return json_get_string(json_get_object(image, "Labels"), label);
-}
-
 /* Its first name; NULL for one that has lost it. */
 static const char *name_of(const cJSON *image) {
         const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(json_get(image, "RepoTags"), 0));
@@ -51,7 +49,7 @@ static const char *name_of(const cJSON *image) {
 /* An image that was made before there was a label for it has it in its name: "tee-runtime-NAME:…". */
 static char *runtime_of(const cJSON *image) {
         static const char prefix[] = "tee-runtime-";
-        const char *label = label_of(image, RECIPE_LABEL_RUNTIME), *name = name_of(image);
+        const char *label = engine_images_label(image, RECIPE_LABEL_RUNTIME), *name = name_of(image);
 
         if (label)
                 return strdup(label);
@@ -75,14 +73,14 @@ static char *date_of(const cJSON *image) {
 }
 
 static int row_init(Row *row, const cJSON *image) {
-        const char *guest = label_of(image, TEE_IMAGE_LABEL_GUEST), *id = json_get_string(image, "Id");
+        const char *guest = engine_images_label(image, TEE_IMAGE_LABEL_GUEST), *id = json_get_string(image, "Id");
         char size[SCREEN_SIZE_MAX];
 
         (void) screen_size((uint64_t) json_get_integer(image, "Size", 0), size);
         *row = (Row){
                 .columns = {runtime_of(image),
                             name_of(image) ? strdup(name_of(image)) : text_format("%.19s", text_or(id, "?")),
-                            strdup(text_or(label_of(image, RECIPE_LABEL_RUNTIME_VERSION), "?")),
+                            strdup(text_or(engine_images_label(image, RECIPE_LABEL_RUNTIME_VERSION), "?")),
                             strdup(text_or(guest, "?")), strdup(size), date_of(image)},
                 .other_guest = !guest || strcmp(guest, TEE_VERSION) != 0,
         };
@@ -132,8 +130,8 @@ static void show_table(Screen *screen, const Row *rows, size_t size) {
                 if (rows[k].other_guest)
                         screen_say(screen,
                                    "%s has a tee-guest of another version than this one (" TEE_VERSION
-                                   "): tee-install --with-runtime %s",
-                                   rows[k].columns[COLUMN_IMAGE], rows[k].columns[COLUMN_RUNTIME]);
+                                   "): tee-install --refresh-runtimes",
+                                   rows[k].columns[COLUMN_IMAGE]);
 }
 
 static int show(Screen *screen, const cJSON *list) {
@@ -165,10 +163,11 @@ static cJSON *describe(const cJSON *image) {
         if (!item || json_add(item, "runtime", json_new_string_or_null(runtime)) < 0 ||
             json_add(item, "image", json_new_string_or_null(name_of(image))) < 0 ||
             json_add(item, "id", json_new_string_or_null(json_get_string(image, "Id"))) < 0 ||
-            json_add(item, "runtime_version", json_new_string_or_null(label_of(image, RECIPE_LABEL_RUNTIME_VERSION))) <
-                    0 ||
-            json_add(item, "guest_version", json_new_string_or_null(label_of(image, TEE_IMAGE_LABEL_GUEST))) < 0 ||
-            json_add(item, "base", json_new_string_or_null(label_of(image, RECIPE_LABEL_BASE))) < 0 ||
+            json_add(item, "runtime_version",
+                     json_new_string_or_null(engine_images_label(image, RECIPE_LABEL_RUNTIME_VERSION))) < 0 ||
+            json_add(item, "guest_version",
+                     json_new_string_or_null(engine_images_label(image, TEE_IMAGE_LABEL_GUEST))) < 0 ||
+            json_add(item, "base", json_new_string_or_null(engine_images_label(image, RECIPE_LABEL_BASE))) < 0 ||
             json_add(item, "size_bytes", json_new_integer((uint64_t) json_get_integer(image, "Size", 0))) < 0 ||
             json_add(item, "created", json_new_integer((uint64_t) json_get_integer(image, "Created", 0))) < 0)
                 return NULL;
@@ -235,6 +234,7 @@ static int remove_image(const RuntimeImages *images, const char *name, const cJS
                 return trouble_set(images->engine->trouble, -EBUSY, "systemctl stop tee-agent.socket tee-agent.service",
                                    "%s is in use, and stays: %s", name, message);
         screen_line(images->screen, "image", "%s is removed", name);
+        log_message(LOG_NOTICE, MESSAGE_CHANGED, "The image %s was removed", name);
         if (base)
                 screen_line(images->screen, "note", "%s, from which it was made, stays (docker image rm %s)", base,
                             base);

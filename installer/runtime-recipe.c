@@ -7,22 +7,12 @@
 #include "base-image.h"
 #include "executable.h"
 #include "text.h"
-#include "version.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define PRELOAD "/usr/lib/tee/keep-memory.so"
-#define ADAPTER "/usr/lib/tee/adapter.ts"
-
 static int add_file(RuntimeRecipe *runtime, mode_t mode, const char *source, const char *path) {
-        int r = tar_add_file(runtime->recipe.tar, path, mode, source);
-
-        if (r == -EEXIST) /* a library that is told twice */
-                return 0;
-        return r < 0 ? trouble_set(runtime->trouble, r, NULL, "%s cannot go into the image as %s: %s", source, path,
-                                   strerror(-r))
-                     : 0;
+        return parts_add_file(&runtime->recipe, mode, source, path, runtime->trouble);
 }
 
 static int on_library(const char *path, void *userdata) {
@@ -78,17 +68,10 @@ static int find_deno(RuntimeRecipe *runtime) {
 }
 
 static int add_deno_settings(RuntimeRecipe *runtime) {
-        CLEANUP_FREE char *adapter = NULL, *keep_memory = NULL;
-        int r = parts_find_adapter(&runtime->parts, "deno.ts", runtime->trouble, &adapter);
+        int r = parts_add_deno(&runtime->parts, &runtime->recipe, runtime->trouble);
 
         if (r >= 0)
-                r = add_file(runtime, 0644, adapter, ADAPTER);
-        if (r >= 0)
-                r = parts_find_keep_memory(&runtime->parts, runtime->trouble, &keep_memory);
-        if (r >= 0)
-                r = add_file(runtime, 0755, keep_memory, PRELOAD);
-        if (r >= 0)
-                r = recipe_add_root(&runtime->recipe, PRELOAD);
+                r = recipe_add_root(&runtime->recipe, PARTS_DENO_PRELOAD);
         if (r >= 0)
                 r = recipe_set_environment(&runtime->recipe, "DENO_DIR", "/tmp/.deno");
         if (r >= 0)
@@ -174,8 +157,7 @@ static int add_to_base(RuntimeRecipe *runtime) {
         static const struct {
                 const char *path;
                 mode_t mode;
-        } folders[] = {{"/dev", 0755},  {"/proc", 0555}, {"/sys", 0555},
-                       {"/tmp", 01777}, {"/work", 0755}, {"/tee", 0700}};
+        } folders[] = {{"/dev", 0755}, {"/proc", 0555}, {"/sys", 0555}, {"/tmp", 01777}, {"/work", 0755}};
         CLEANUP_JSON cJSON *image = NULL;
         const char *id;
         int r;
@@ -255,8 +237,19 @@ void runtime_recipe_deinit(RuntimeRecipe *runtime) {
         *runtime = (RuntimeRecipe){.program_fd = -1};
 }
 
-int runtime_recipe_write(RuntimeRecipe *runtime) {
+static int close_recipe(RuntimeRecipe *runtime) {
+        CLEANUP_FREE char *command = text_format("tee-install --with-runtime %s", runtime->name);
         Recipe *recipe = &runtime->recipe;
+        int r = command ? recipe_set_label(recipe, RECIPE_LABEL_RUNTIME, runtime->name) : -ENOMEM;
+
+        if (r >= 0)
+                r = recipe_set_label(recipe, RECIPE_LABEL_RUNTIME_VERSION, runtime->version);
+        if (r >= 0 && runtime->base)
+                r = recipe_set_label(recipe, RECIPE_LABEL_BASE, runtime->base);
+        return r < 0 ? r : recipe_close(recipe, command);
+}
+
+int runtime_recipe_write(RuntimeRecipe *runtime) {
         int r = parts_init(&runtime->parts, runtime->loop, runtime->options->guest, runtime->trouble);
 
         if (r >= 0)
@@ -266,16 +259,8 @@ int runtime_recipe_write(RuntimeRecipe *runtime) {
 
         if (r < 0 || !runtime->program_name)
                 return r;
-        r = add_file(runtime, 0500, runtime->parts.guest, "/tee/tee-guest");
+        r = parts_add_guest(&runtime->parts, &runtime->recipe, runtime->trouble);
         if (r >= 0)
-                r = recipe_set_label(recipe, TEE_IMAGE_LABEL_GUEST, runtime->parts.guest_version);
-        if (r >= 0)
-                r = recipe_set_label(recipe, RECIPE_LABEL_RUNTIME, runtime->name);
-        if (r >= 0)
-                r = recipe_set_label(recipe, RECIPE_LABEL_RUNTIME_VERSION, runtime->version);
-        if (r >= 0 && runtime->base)
-                r = recipe_set_label(recipe, RECIPE_LABEL_BASE, runtime->base);
-        if (r >= 0)
-                r = recipe_close(recipe, runtime->name);
+                r = close_recipe(runtime);
         return r < 0 ? trouble_set(runtime->trouble, r, NULL, "the image cannot be put together: %s", strerror(-r)) : 0;
 }

@@ -7,6 +7,9 @@
  */
 #define CONFIG_POOL_SANDBOX_MB 32U
 
+/* Where it is, unless somebody says otherwise. */
+#define CONFIG_PATH "/etc/tee/tee.conf"
+
 /* What tee.conf says, with the defaults of what it leaves out. conf/tee.conf documents each setting. */
 
 typedef struct ConfigLimit {

@@ -319,5 +319,6 @@ int containers_sweep(Containers *containers, ContainersSwept swept, void *userda
         containers->sweep_call = docker_call_free(containers->sweep_call);
         containers->swept = swept;
         containers->swept_userdata = userdata;
-        return docker_container_list(containers->docker, label, on_listed, containers, &containers->sweep_call);
+        return docker_container_list(containers->docker, "label", label, on_listed, containers,
+                                     &containers->sweep_call);
 }

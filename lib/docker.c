@@ -487,10 +487,14 @@ int docker_container_commit(Docker *docker, const char *id, const DockerImage *i
         return docker_call(docker, &spec, done, userdata, ret_call);
 }
 
-int docker_container_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call) {
-        /* {"label":["…"]}, percent-encoded where URLs need it; label holds none but name characters and '='. */
-        return object_call(docker, "GET", "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22", label, "%22%5D%7D",
-                           NULL, done, userdata, ret_call);
+int docker_container_list(Docker *docker, const char *filter, const char *value, DockerDone done, void *userdata,
+                          DockerCall **ret_call) {
+        /* {"filter":["…"]}, percent-encoded where URLs need it; value holds none but name characters and '='. */
+        CLEANUP_FREE char *path =
+                text_format("/containers/json?all=1&filters=%%7B%%22%s%%22%%3A%%5B%%22%s%%22%%5D%%7D", filter, value);
+        CallSpec spec = {.method = "GET", .path = path};
+
+        return path ? docker_call(docker, &spec, done, userdata, ret_call) : -ENOMEM;
 }
 
 int docker_container_stats(Docker *docker, const char *id, DockerEvent sample, DockerDone done, void *userdata,

@@ -125,8 +125,10 @@ int docker_container_unpack(Docker *docker, const char *id, DockerSource source,
 int docker_container_commit(Docker *docker, const char *id, const DockerImage *image, DockerDone done, void *userdata,
                             DockerCall **ret_call);
 
-/* All containers, also ended ones, that carry the label ("name=value"). */
-int docker_container_list(Docker *docker, const char *label, DockerDone done, void *userdata, DockerCall **ret_call);
+/* All containers, also ended ones, that a filter of Docker's lets pass: "label" with "name=value" or "name", or "name"
+ * with a part of one. */
+int docker_container_list(Docker *docker, const char *filter, const char *value, DockerDone done, void *userdata,
+                          DockerCall **ret_call);
 
 /* One sample of a running container's use of resources about each second, until it ends or the connection does, which
  * is when done is called. No time-out. */

@@ -10,12 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
-static void put_u64(uint8_t *bytes, uint64_t value) {
-        frame_u32_encode(bytes, (uint32_t) (value >> 32));
-        frame_u32_encode(bytes + 4, (uint32_t) value);
+void frame_u64_encode(uint8_t ret_bytes[8], uint64_t value) {
+        frame_u32_encode(ret_bytes, (uint32_t) (value >> 32));
+        frame_u32_encode(ret_bytes + 4, (uint32_t) value);
 }
 
-static uint64_t get_u64(const uint8_t *bytes) {
+uint64_t frame_u64_decode(const uint8_t bytes[8]) {
         return (uint64_t) frame_u32_decode(bytes) << 32 | frame_u32_decode(bytes + 4);
 }
 
@@ -99,9 +99,9 @@ int frame_reader_feed(FrameReader *reader, const void *data, size_t size, FrameH
 }
 
 void frame_limits_encode(uint8_t ret_payload[FRAME_LIMITS_SIZE], const FrameLimits *limits) {
-        put_u64(ret_payload, limits->cpu_ms);
-        put_u64(ret_payload + 8, limits->output_bytes);
-        put_u64(ret_payload + 16, limits->file_bytes);
+        frame_u64_encode(ret_payload, limits->cpu_ms);
+        frame_u64_encode(ret_payload + 8, limits->output_bytes);
+        frame_u64_encode(ret_payload + 16, limits->file_bytes);
         frame_u32_encode(ret_payload + 24, limits->processes);
         frame_u32_encode(ret_payload + 28, limits->open_files);
 }
@@ -110,9 +110,9 @@ int frame_limits_decode(const uint8_t *payload, size_t size, FrameLimits *ret_li
         if (size != FRAME_LIMITS_SIZE)
                 return -EBADMSG;
         *ret_limits = (FrameLimits){
-                .cpu_ms = get_u64(payload),
-                .output_bytes = get_u64(payload + 8),
-                .file_bytes = get_u64(payload + 16),
+                .cpu_ms = frame_u64_decode(payload),
+                .output_bytes = frame_u64_decode(payload + 8),
+                .file_bytes = frame_u64_decode(payload + 16),
                 .processes = frame_u32_decode(payload + 24),
                 .open_files = frame_u32_decode(payload + 28),
         };
@@ -122,11 +122,11 @@ int frame_limits_decode(const uint8_t *payload, size_t size, FrameLimits *ret_li
 void frame_exit_encode(uint8_t ret_payload[FRAME_EXIT_SIZE], const FrameExit *report) {
         frame_u32_encode(ret_payload, (uint32_t) report->kind);
         frame_u32_encode(ret_payload + 4, report->value);
-        put_u64(ret_payload + 8, report->run_usec);
-        put_u64(ret_payload + 16, report->cpu_usec);
-        put_u64(ret_payload + 24, report->memory_peak_bytes);
-        put_u64(ret_payload + 32, report->stdout_bytes);
-        put_u64(ret_payload + 40, report->stderr_bytes);
+        frame_u64_encode(ret_payload + 8, report->run_usec);
+        frame_u64_encode(ret_payload + 16, report->cpu_usec);
+        frame_u64_encode(ret_payload + 24, report->memory_peak_bytes);
+        frame_u64_encode(ret_payload + 32, report->stdout_bytes);
+        frame_u64_encode(ret_payload + 40, report->stderr_bytes);
         frame_u32_encode(ret_payload + 48, report->flags);
 }
 
@@ -146,11 +146,11 @@ int frame_exit_decode(const uint8_t *payload, size_t size, FrameExit *ret_report
         *ret_report = (FrameExit){
                 .kind = (FrameExitKind) kind,
                 .value = value,
-                .run_usec = get_u64(payload + 8),
-                .cpu_usec = get_u64(payload + 16),
-                .memory_peak_bytes = get_u64(payload + 24),
-                .stdout_bytes = get_u64(payload + 32),
-                .stderr_bytes = get_u64(payload + 40),
+                .run_usec = frame_u64_decode(payload + 8),
+                .cpu_usec = frame_u64_decode(payload + 16),
+                .memory_peak_bytes = frame_u64_decode(payload + 24),
+                .stdout_bytes = frame_u64_decode(payload + 32),
+                .stderr_bytes = frame_u64_decode(payload + 40),
                 .flags = flags,
         };
         return 0;

@@ -7,12 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_PROTOCOL_VERSION 2U
+#define FRAME_PROTOCOL_VERSION 3U
 #define FRAME_HEADER_SIZE 8U
 #define FRAME_PAYLOAD_MAX 65536U
 #define FRAME_WORK_FOLDER "/work"
 #define FRAME_LIMITS_SIZE 32U
 #define FRAME_EXIT_SIZE 52U
+#define FRAME_STOP_SIZE 8U
 #define FRAME_FAULT_HEADER_SIZE 8U
 
 typedef enum FrameType {
@@ -103,6 +104,8 @@ void frame_header_encode(uint8_t ret_header[FRAME_HEADER_SIZE], FrameType type, 
 
 void frame_u32_encode(uint8_t ret_bytes[4], uint32_t value);
 uint32_t frame_u32_decode(const uint8_t bytes[4]);
+void frame_u64_encode(uint8_t ret_bytes[8], uint64_t value);
+uint64_t frame_u64_decode(const uint8_t bytes[8]);
 
 /* The decoders return -EBADMSG for a payload of the wrong size or with a value that the protocol does not have. */
 void frame_limits_encode(uint8_t ret_payload[FRAME_LIMITS_SIZE], const FrameLimits *limits);

@@ -305,11 +305,11 @@ static void on_started(const DockerReply *reply, void *userdata) {
 
         sandbox->call = docker_call_free(sandbox->call);
         sandbox->started = true;
-        if (sandbox->channel_ended && docker_reply_ok(reply))
-                inspect(sandbox);
-        else if (!docker_reply_ok(reply) && (sandbox->channel_ended || sandbox->state == SANDBOX_BOOTING))
+        /* What has spoken since was started, whatever became of Docker's answer. */
+        if (!docker_reply_ok(reply) && sandbox->state == SANDBOX_BOOTING)
                 fail_with(sandbox, SANDBOX_E_DOCKER, reply->message);
-        /* else: it has spoken since, so it runs, whatever became of Docker's answer */
+        else if (sandbox->channel_ended)
+                inspect(sandbox);
 }
 
 static void on_attached(void *userdata) {
@@ -445,11 +445,12 @@ int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files) {
         return r;
 }
 
-int sandbox_stop(Sandbox *sandbox) {
-        uint8_t header[FRAME_HEADER_SIZE];
+int sandbox_stop(Sandbox *sandbox, uint64_t run_usec) {
+        uint8_t frame[FRAME_HEADER_SIZE + FRAME_STOP_SIZE];
 
         if (sandbox->state != SANDBOX_RUNNING)
                 return -EPROTO;
-        frame_header_encode(header, FRAME_STOP, 0);
-        return docker_attach_write(sandbox->attach, header, sizeof(header));
+        frame_header_encode(frame, FRAME_STOP, FRAME_STOP_SIZE);
+        frame_u64_encode(frame + FRAME_HEADER_SIZE, run_usec);
+        return docker_attach_write(sandbox->attach, frame, sizeof(frame));
 }

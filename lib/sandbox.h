@@ -79,5 +79,6 @@ const char *sandbox_container_id(const Sandbox *sandbox);
 /* Sends the program. Once, and only after ready was called: -EPROTO otherwise. */
 int sandbox_run(Sandbox *sandbox, const Request *request, uint64_t open_files);
 
-/* Asks the guest to kill the program; exited follows, from a guest that still works. */
-int sandbox_stop(Sandbox *sandbox);
+/* Asks the guest to kill the program once it has run for run_usec, by the guest's clock; exited follows, from a guest
+ * that still works. */
+int sandbox_stop(Sandbox *sandbox, uint64_t run_usec);

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -78,6 +79,12 @@ class Done:
     def __repr__(self):
         return f"{self.command!r} ended with status {self.status}\nstdout: {self.stdout}\nstderr: {self.stderr}"
 
+    def transcript(self):
+        """As it would have looked in a terminal; bytes are left out."""
+        command = self.command if isinstance(self.command, str) else shlex.join(self.command)
+        said = [text for text in (self.stdout, self.stderr) if isinstance(text, str)]
+        return f"# {command}\n{''.join(said)}[{self.status}]\n"
+
 
 class Running:
     """A command in the background of a host. `lines` has what it has printed so far, stdout and stderr in turn."""
@@ -138,6 +145,8 @@ class Host:
         self.tree = trees.tree(suite, variant)
         self.number = next(_numbers)
         self.log = LOGS / f"{self.number}-{name}.log"
+        self.transcript = self.log.with_suffix(".txt")  # all that was typed, and what came of it
+        self.transcript.unlink(missing_ok=True)
         self.leader = None
         self._process = None
         self._notifications = None
@@ -312,7 +321,10 @@ class Host:
                     said = (error.stdout or b"") + (error.stderr or b"")
                     raise AssertionError(f"{command!r} runs for more than {timeout} s:\n{said!r}") from None
                 raise
-        return Done(command, process.returncode, stdout, stderr)
+        done = Done(command, process.returncode, stdout, stderr)
+        with open(self.transcript, "a", encoding="utf-8") as file:
+            file.write(done.transcript())
+        return done
 
     def succeed(self, command, **options):
         """The same for a command that has to succeed; returns its stdout."""

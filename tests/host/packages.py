@@ -8,7 +8,7 @@ import pathlib
 import shutil
 
 from cache import call
-from places import ROOT, TEST_DIR
+from places import ROOT, TEST_DIR, VERSION
 import repository
 
 MADE = TEST_DIR / "host" / "packages"
@@ -38,15 +38,19 @@ def package(suite):
 
 
 def other_version(suite, version, config=None):
-    """The same package under another version, with another tee.conf if a function (text → text) is given."""
+    """The same package under another version of as many letters, which its programs have, too; with another tee.conf if a
+    function (text → text) is given."""
+    assert len(version) == len(VERSION)
     folder = MADE / f"{suite}-{version}"
     shutil.rmtree(folder, ignore_errors=True)
     call(["dpkg-deb", "--raw-extract", package(suite), folder])
     call(["sed", "-i", f"s/^Version: .*/Version: {version}/", folder / "DEBIAN" / "control"])
+    for program in (*folder.glob("usr/*bin/tee-*"), folder / "usr/lib/tee/tee-guest"):
+        program.write_bytes(program.read_bytes().replace(VERSION.encode(), version.encode()))
     if config:
         path = folder / "etc" / "tee" / "tee.conf"
         path.write_text(config(path.read_text(encoding="utf-8")), encoding="utf-8")
-    made = folder.with_name(f"{suite}-made") / package(suite).name.replace("_0.1.0_", f"_{version}_")
+    made = folder.with_name(f"{suite}-made") / package(suite).name.replace(f"_{VERSION}_", f"_{version}_")
     made.parent.mkdir(exist_ok=True)
     call(["dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", folder, made])
     return made

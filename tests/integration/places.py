@@ -4,10 +4,12 @@
 import functools
 import os
 import pathlib
+import re
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+VERSION = re.search(r'TEE_VERSION "(.*)"', (ROOT / "lib" / "version.h").read_text("ascii"))[1]
 BUILD = (ROOT / os.environ.get("BUILD", "build/release")).resolve()
 AGENT = BUILD / "tee-agent"
 TEE_RUN = BUILD / "tee-run"

@@ -200,6 +200,12 @@ class BrokenDocker(ShutGate, AgentTestCase):
         self.mend()
         self.agent.wait_idle(20)
 
+    def test_so_does_one_that_ran_before_docker_said_that_it_was_started(self):
+        self.addCleanup(self.mend)
+        self.agent.wait_idle()
+        self.proxy.set_script(only_at(r"/containers/\w+/start", LATE))
+        self.test_running_program_whose_docker_goes_away_gets_an_answer()
+
 
 class MissingDocker(ShutGate, unittest.TestCase):
     def test_socket_missing_then_refused_then_there(self):
@@ -329,12 +335,12 @@ class Images(ShutGate, AgentTestCase):
         docker().import_tar("tee-test-bare", "unrelated=label")
         super().setUpClass()
 
-    def assert_unavailable(self, name, code, in_message):
+    def assert_unavailable(self, name, code, in_message, remedy=None):
         refusal = self.agent.post({"runtime": name, "code": "true"})
         check_refusal(refusal)
         self.assertEqual((refusal.status, refusal.error["code"]), (503, code), refusal)
         self.assertIn(in_message, refusal.error["message"])
-        self.assertIn(f"tee-install --with-runtime {name}", refusal.error["remedy"])
+        self.assertEqual(refusal.error["remedy"], remedy or f"tee-install --with-runtime {name}")
         status = self.agent.get("/v1/status").json
         check_status(status)
         self.assertEqual(status["runtimes"][name]["available"], False)
@@ -349,7 +355,7 @@ class Images(ShutGate, AgentTestCase):
         self.assertEqual(self.agent.run("late", "echo here")["stdout"], "here\n")
 
     def test_image_with_another_guest(self):
-        self.assert_unavailable("old", "guest_version_mismatch", "0.0.1-older")
+        self.assert_unavailable("old", "guest_version_mismatch", "0.0.1-older", "tee-install --refresh-runtimes")
 
     def test_image_without_a_guest(self):
         self.assert_unavailable("bare", "guest_version_mismatch", "tee-test-bare:latest")

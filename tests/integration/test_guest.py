@@ -26,13 +26,13 @@ proc_version=$(cat /proc/version)
 klog=$(dmesg | head -n 1 | sed 's/^[^]]*] *//')
 "
 frame 201 $((4 + ${#evidence}))
-u32 2
+u32 3
 printf %s "$evidence"
 head -c 1 > /dev/null
 case $1 in
 flood) frame 202 2000; head -c 2000 /dev/zero ;;
 garbage) printf 'this is no frame' ;;
-ready) frame 201 5; u32 2; echo ;;
+ready) frame 201 5; u32 3; echo ;;
 frame_of_the_agents) frame 007 0 ;;
 exit_cut_short) frame 204 51; head -c 51 /dev/zero ;;
 stopped_unasked) frame 204 52; head -c 51 /dev/zero; printf '\002' ;;

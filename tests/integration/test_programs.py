@@ -83,6 +83,15 @@ class Programs(AgentTestCase):
         self.assertGreaterEqual(result["timing"]["run_ms"], 1000)
         self.assertLess(result["timing"]["run_ms"], patience(2000))
 
+    def test_time_that_its_files_take_is_not_the_programs(self):
+        """It begins when they lie there, some hundred milliseconds after they were sent."""
+        files = {"main.sh": "echo before; while :; do :; done"} | {f"{i}/a/b/c/d/e/f/g/h/file": "x" * 1500 for i in range(250)}
+        result = self.agent.post({"runtime": "sh", "files": files, "entry": "main.sh",
+                                  "limits": {"wall_ms": 500}}, timeout=60).json
+        self.assert_limit(result, "wall_limit", "wall_ms")
+        self.assertEqual(result["stdout"], "before\n")
+        self.assertGreaterEqual(result["timing"]["run_ms"], 500)
+
     def test_loops_for_ever_under_a_cpu_limit(self):
         result = self.agent.run("deno", "console.log('before'); for (;;);", limits={"cpu_ms": 1000, "wall_ms": 20000})
         self.assert_limit(result, "cpu_limit", "cpu_ms")

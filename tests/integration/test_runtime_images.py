@@ -20,12 +20,18 @@ import unittest
 
 import engine
 from harness import IMAGE_DENO, Agent
-from places import BUILD, IMAGES_DIR, ROOT, TEE_INSTALL, patience, wait_for
+from places import BUILD, IMAGES_DIR, ROOT, TEE_INSTALL, VERSION, patience, wait_for
 from registry import Registry
-from scripted_docker import PASS, STALL, ScriptedDocker, with_connection_close
+from scripted_docker import PASS, STALL, ScriptedDocker, answer, with_connection_close
 
 GUEST = BUILD / "tee-guest"
 BUSYBOX = pathlib.Path("/bin/busybox")
+
+# A tee-guest of another version, as far as tee-install looks.
+OTHER_GUEST = """
+#include <stdio.h>
+int main(void) { return puts("0.0.9") < 0; }
+"""
 
 # Says that it is Deno, has a library of its own, and is as large as a download that can be watched.
 FAKE_DENO = r"""
@@ -53,6 +59,8 @@ class Programs:
         self.deno = folder / "deno"
         self.make_library(2)
         self.make(self.deno, "deno")
+        self.other_guest = folder / "other-guest"
+        compile_c(OTHER_GUEST, "-static", "-o", str(self.other_guest))
 
     def make_library(self, number):
         made = self.folder / "library.new"
@@ -533,6 +541,8 @@ class RuntimeImages(unittest.TestCase):
         self.assertEqual(image["Config"]["Env"], ["LANGUAGE_HOME=/srv"])
         self.assertEqual(image["Config"]["Labels"]["tee.base"], base)
         self.assertEqual(image["Config"]["Healthcheck"], {"Test": ["NONE"]})
+        self.assertEqual(image["Config"]["Labels"]["tee.adapter"], "none")
+        self.assertEqual([label for label in image["Config"]["Labels"] if not label.startswith("tee.")], [])
         # The base's layers are shared.
         self.assertEqual(image["RootFS"]["Layers"][0], self.docker.image(base)["RootFS"]["Layers"][0])
         done = self.install("--with-runtime", "shell", "--image", base)
@@ -552,6 +562,119 @@ class RuntimeImages(unittest.TestCase):
         done = self.install("--with-runtime", "shell", "--image", base)
         self.assertRegex(done.output, r"(?m)^  image +tee-runtime-shell:latest \(sha256:")
         self.assertNotEqual(self.docker.images(), old)
+
+    # --- another guest ---
+
+    def trees_before_and_after(self, image, *how):
+        """Makes the image with a guest of another version, and has it refreshed."""
+        self.install(*how, "--guest", self.programs.other_guest)
+        before, tree = self.docker.image(image)["Config"], self.tree(image)
+        self.assertEqual(before["Labels"]["tee.guest.version"], "0.0.9")
+        self.assertIn(f"{image} has a tee-guest of another version", self.install("--list-runtimes").output)
+        done = self.install("--refresh-runtimes")
+        self.assertRegex(done.output, rf"(?m)^  image +{image} has tee-guest {VERSION} now, before 0\.0\.9$")
+        after = self.docker.image(image)["Config"]
+        self.assertEqual(after["Labels"].pop("tee.guest.version"), VERSION)
+        before["Labels"].pop("tee.guest.version")
+        self.assertNotEqual(after["Labels"].pop("tee.recipe"), before["Labels"].pop("tee.recipe"))
+        for one in ("Labels", "Env", "WorkingDir", "User", "Entrypoint"):
+            self.assertEqual(after.get(one), before.get(one))
+        return tree, self.tree(image)
+
+    def assert_only_differ(self, before, after, *paths):
+        self.assertEqual({path for path in before.keys() | after.keys()
+                          if path not in before or path not in after
+                          or (before[path].content, before[path].mode) != (after[path].content, after[path].mode)},
+                         set(paths))
+
+    def test_refresh_gives_each_image_this_versions_guest_and_leaves_the_rest(self):
+        before, after = self.trees_before_and_after(IMAGE_DENO, *self.with_deno())
+        self.assert_only_differ(before, after, "/tee/tee-guest")
+        self.assertEqual((after["/tee/tee-guest"].content, after["/tee/tee-guest"].mode), (GUEST.read_bytes(), 0o500))
+        images = self.docker.images()
+        done = self.install("--refresh-runtimes")
+        self.assertRegex(done.output, rf"(?m)^  image +{IMAGE_DENO} has tee-guest {VERSION} already$")
+        self.assertEqual(self.docker.images(), images)
+        self.install("--remove-runtime", "deno")
+        self.assertEqual(self.docker.image_ids(), set(), "what it was made from stays")
+
+    def test_refresh_needs_neither_the_base_nor_the_options_again(self):
+        base = self.shell_base(self.registry())
+        script = self.temporary / "adapter"
+        script.write_text("#!/bin/sh\n# one's own\n")
+        how = ("--with-runtime", "shell", "--image", base, "--adapter", script)
+        before, after = self.trees_before_and_after("tee-runtime-shell:latest", *how)
+        self.assert_only_differ(before, after, "/tee/tee-guest")
+        script.unlink()
+        image = self.docker.image("tee-runtime-shell:latest")
+        self.assertEqual(image["RootFS"]["Layers"][0], self.docker.image(base)["RootFS"]["Layers"][0])
+
+    def test_refresh_brings_this_versions_adapter(self):
+        folder = self.temporary / "lib"
+        shutil.copytree(ROOT / "guest/adapters", folder / "adapters")
+        guest = folder / "tee-guest"
+        shutil.copy(self.programs.other_guest, guest)
+        with open(folder / "adapters/node.cjs", "a", encoding="utf-8") as file:
+            file.write("// of another version\n")
+        self.install("--with-runtime", "node", "--image", self.shell_base(self.registry()), "--guest", guest)
+        old = self.tree("tee-runtime-node:latest")["/usr/lib/tee/adapter.cjs"].content
+        self.assertTrue(old.endswith(b"// of another version\n"))
+        self.install("--refresh-runtimes")
+        new = self.tree("tee-runtime-node:latest")["/usr/lib/tee/adapter.cjs"].content
+        self.assertEqual(new, (ROOT / "guest/adapters/node.cjs").read_bytes())
+        shutil.rmtree(folder)
+
+    def test_refresh_leaves_what_is_not_ours_and_tells_of_all_in_json(self):
+        self.install(*self.with_deno(), "--guest", self.programs.other_guest)
+        self.install("--with-runtime", "sh")
+        self.docker.import_tar("tee-other", "a=b")
+        self.docker.tag(IMAGE_DENO, "second-name")
+        before = self.docker.images()
+        planned = json.loads(self.install("--refresh-runtimes", "--dry-run", "--json").output)
+        self.assertEqual(self.docker.images(), before)
+        self.assertEqual({one["image"]: one["state"] for one in planned},
+                         {IMAGE_DENO: "would_be_refreshed", "second-name:latest": "would_be_refreshed",
+                          "tee-runtime-sh:latest": "up_to_date"})
+        done = json.loads(self.install("--refresh-runtimes", "--json").output)
+        after = self.docker.images()
+        self.assertEqual({one["image"]: one["id"] for one in done},
+                         {name: image for name, image in after.items() if name != "tee-other:latest"})
+        self.assertEqual({name for name in before if before[name] != after[name]}, {IMAGE_DENO, "second-name:latest"})
+
+    def test_one_image_that_fails_does_not_keep_the_others_from_it(self):
+        self.install(*self.with_deno(), "--guest", self.programs.other_guest)
+        self.install("--with-runtime", "sh", "--guest", self.programs.other_guest)
+        commits = []
+
+        def script(method, target):
+            if "/commit?" not in target:
+                return PASS
+            commits.append(target)
+            return answer(500, {"message": "no more room"}) if len(commits) == 1 else PASS
+
+        done = self.install("--refresh-runtimes", socket_path=self.proxy(script=script).path, status=18)
+        self.assertRegex(done.output, r"(?m)^  image +\S+ FAILED: .*no more room")
+        self.assertIn("images that keep the tee-guest that they have: 1", done.errors)
+        guests = [self.docker.image(name)["Config"]["Labels"]["tee.guest.version"]
+                  for name in (IMAGE_DENO, "tee-runtime-sh:latest")]
+        self.assertEqual(sorted(guests), sorted(["0.0.9", VERSION]))
+
+    def test_interrupted_refresh_leaves_the_image_as_it_was(self):
+        self.install(*self.with_deno(), "--guest", self.programs.other_guest)
+        before = self.docker.images()
+        proxy = self.proxy(script=lambda method, target: STALL if "/commit?" in target else PASS)
+        running = Installer(self, "--refresh-runtimes", socket_path=proxy.path)
+        wait_for("the commit", lambda: [one for one in proxy.requests if "/commit?" in one], 60)
+        self.assertEqual(running.interrupt().end().status, 130)
+        self.assertEqual(self.docker.images(), before)
+
+    def test_containers_of_somebody_elses_are_not_taken_for_what_a_killed_run_left(self):
+        base = self.shell_base(self.registry())
+        self.install("--with-runtime", "shell", "--image", base)
+        container = self.docker.create("tee-runtime-shell:latest", {})
+        self.install("--with-runtime", "shell", "--image", base, "--force")
+        self.assertEqual([one["Id"] for one in self.docker.call("GET", "/containers/json?all=1").json], [container])
+        self.docker.remove(container)
 
     # --- lists ---
 

@@ -48,8 +48,9 @@ static void assert_search_path(const char *document, const char *instruction) {
         assert_int_equal(recipe_init(&recipe), 0);
         assert_int_equal(adapter_choose(NULL, "python", &adapter), 0);
         assert_int_equal(adapter_add(&adapter, &parts, image, &recipe, &trouble), 0);
-        assert_int_equal(recipe.changes_size, 1);
+        assert_int_equal(recipe.changes_size, 2);
         assert_string_equal(recipe.changes[0], instruction);
+        assert_string_equal(recipe.changes[1], "LABEL tee.adapter=\"python\"");
         recipe_deinit(&recipe);
         parts_deinit(&parts);
 }
@@ -61,6 +62,30 @@ TEST(python_finds_it_before_what_the_image_had) {
         assert_search_path("{\"Config\": {\"Env\": [\"PYTHONPATHS=x\", \"PYTHONPATH=/app:/lib\"]}}",
                            "ENV PYTHONPATH=\"/usr/lib/tee/python:/app:/lib\"");
         assert_search_path("{\"Config\": {\"Env\": null}}", "ENV PYTHONPATH=\"/usr/lib/tee/python\"");
+}
+
+TEST(only_a_script_of_ours_can_be_renewed) {
+        static const struct {
+                const char *label;
+                bool has_script;
+        } cases[] = {{"python", true}, {"node", true}, {"none", false}, {"own", false}, {"", false}};
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                Parts parts = {.folder = strdup("guest"), .guest = strdup("guest/tee-guest")};
+                Recipe recipe, empty;
+                Trouble trouble = {0};
+
+                assert_int_equal(recipe_init(&recipe), 0);
+                assert_int_equal(recipe_init(&empty), 0);
+                assert_int_equal(adapter_renew(cases[i].label, &parts, &recipe, &trouble), 0);
+                assert_int_equal(recipe.changes_size, 0);
+                assert_int_equal(recipe_close(&recipe, "x"), 0);
+                assert_int_equal(recipe_close(&empty, "x"), 0);
+                assert_case((strcmp(recipe.digest, empty.digest) != 0) == cases[i].has_script, "%s", cases[i].label);
+                recipe_deinit(&recipe);
+                recipe_deinit(&empty);
+                parts_deinit(&parts);
+        }
 }
 
 TEST(script_that_is_not_there_is_named) {
@@ -83,6 +108,7 @@ int main(void) {
                 cmocka_unit_test(the_name_of_a_runtime_tells_its_adapter),
                 cmocka_unit_test(what_is_chosen_goes_before_the_name),
                 cmocka_unit_test(python_finds_it_before_what_the_image_had),
+                cmocka_unit_test(only_a_script_of_ours_can_be_renewed),
                 cmocka_unit_test(script_that_is_not_there_is_named),
         };
         return RUN_TESTS(tests);

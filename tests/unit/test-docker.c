@@ -213,7 +213,8 @@ TEST(nothing_is_asked_before_the_version_is_known) {
         assert_int_equal(docker_container_inspect(fixture.docker, "c", on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_container_wait(fixture.docker, "c", 1, on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_int_equal(docker_container_remove(fixture.docker, "c", on_done, &fixture, &fixture.call), -ENOTCONN);
-        assert_int_equal(docker_container_list(fixture.docker, "a=b", on_done, &fixture, &fixture.call), -ENOTCONN);
+        assert_int_equal(docker_container_list(fixture.docker, "label", "a=b", on_done, &fixture, &fixture.call),
+                         -ENOTCONN);
         assert_int_equal(docker_events(fixture.docker, on_event, on_done, &fixture, &fixture.call), -ENOTCONN);
         assert_null(fixture.call);
         loop_settle(fixture.event);
@@ -253,7 +254,7 @@ TEST(each_call_asks_for_its_own_thing) {
         assert_asked(&fixture, "POST /v1.41/containers/c1/wait");
         assert_int_equal(docker_container_remove(fixture.docker, "c1", on_done, &fixture, &fixture.call), 0);
         assert_asked(&fixture, "DELETE /v1.41/containers/c1?force=1&v=1");
-        assert_int_equal(docker_container_list(fixture.docker, "a=b", on_done, &fixture, &fixture.call), 0);
+        assert_int_equal(docker_container_list(fixture.docker, "label", "a=b", on_done, &fixture, &fixture.call), 0);
         assert_asked(&fixture, "GET /v1.41/containers/json?all=1&filters=%7B%22label%22%3A%5B%22a=b%22%5D%7D");
 
         assert_int_equal(json_add(spec, "Image", cJSON_CreateString("\xe2\x82\xac")), 0);

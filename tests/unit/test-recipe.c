@@ -37,7 +37,7 @@ static void write_recipe(Recipe *recipe, const Variant *variant) {
         assert_int_equal(recipe_set_environment(recipe, "A", variant->value), 0);
         assert_int_equal(recipe_set_label(recipe, "l", variant->label), 0);
         recipe->base_id = variant->base ? strdup(variant->base) : NULL;
-        assert_int_equal(recipe_close(recipe, "deno"), 0);
+        assert_int_equal(recipe_close(recipe, "tee-install --with-runtime deno"), 0);
 }
 
 TEST(the_same_recipe_has_the_same_digest) {

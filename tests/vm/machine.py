@@ -62,6 +62,8 @@ def second_disk(sites, files):
         (folder / "tests" / name).mkdir(parents=True)
         for module in (ROOT / "tests" / name).glob("*.py"):
             shutil.copy(module, folder / "tests" / name)
+    (folder / "lib").mkdir()
+    shutil.copy(ROOT / "lib" / "version.h", folder / "lib")
     shutil.copytree(CACHE / "tls", folder / "build" / "cache" / "tls")
     for site in sites:
         shutil.copytree(site, folder / "sites" / site.name, symlinks=True, copy_function=os.link)
