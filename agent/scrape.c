@@ -4,6 +4,7 @@
  * is a label here comes from the configuration or from a closed list. */
 
 #include "scrape.h"
+#include "objection.h"
 #include "process-metrics.h"
 #include "version.h"
 
@@ -17,12 +18,8 @@ static void write_build(Exposition *exposition) {
 }
 
 static void write_gate(const Gate *gate, Exposition *exposition) {
-        static const char *const codes[] = {
-                "docker_unreachable", "docker_error", "oci_runtime_missing", "registration_mismatch",
-                "not_gvisor",         "probe_failed", "image_missing",       "guest_version_mismatch",
-        };
         GateVerdict verdict = gate_verdict(gate);
-        bool known = false;
+        const char *code;
 
         exposition_family(exposition, "tee_gate_state", "gauge", "1 for the state that the gate is in.");
         for (size_t i = 0; i < GATE_STATE_COUNT_; i++)
@@ -31,13 +28,9 @@ static void write_gate(const Gate *gate, Exposition *exposition) {
 
         exposition_family(exposition, "tee_gate_shut", "gauge",
                           "1 for the reason why the gate is shut; 0 everywhere when it is not.");
-        for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
-                bool is = verdict.state == GATE_SHUT && strcmp(verdict.code, codes[i]) == 0;
-
-                known = known || is;
-                exposition_number(exposition, LABELS({"code", codes[i]}), is);
-        }
-        exposition_number(exposition, LABELS({"code", "other"}), verdict.state == GATE_SHUT && !known);
+        for (size_t i = 0; (code = objection_code(i)); i++)
+                exposition_number(exposition, LABELS({"code", code}),
+                                  verdict.state == GATE_SHUT && strcmp(verdict.code, code) == 0);
 }
 
 static void write_runtimes(const StatusInput *input, Exposition *exposition) {
