@@ -64,7 +64,7 @@ static void print_help(void) {
                 "      --docker-socket PATH    ($DOCKER_HOST, else /run/docker.sock; --refresh-runtimes: tee.conf's)\n"
                 "\n"
                 "Images of runtimes:\n"
-                "      --deno PATH             this deno program, with the libraries that it needs (the one on $PATH, else\n"
+                "      --deno PATH             this deno program, with the libraries that it needs (on $PATH, else\n"
                 "                              Docker Hub's); --busybox PATH likewise for the runtime sh\n"
                 "      --image IMAGE           the image that a runtime is made from\n"
                 "      --adapter ADAPTER       what lets a runtime from an image start before its program is known:\n"
