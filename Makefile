@@ -143,6 +143,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	install -D -m 0644 units/tee-agent.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/tee-agent.conf
 	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.svg)
 	install -D -m 0644 -t $(DESTDIR)$(docdir)/examples examples/hello.ts
+	install -D -m 0644 -t $(DESTDIR)$(docdir)/monitoring $(wildcard docs/monitoring/*)
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/systemd/catalog units/tee-agent.catalog
 	install -D -m 0644 -t $(DESTDIR)$(completiondir) $(addprefix packaging/completions/,$(completions))
 	for manual in $(manuals); do \

@@ -14,9 +14,11 @@
 #include "journal.h"
 #include "log.h"
 #include "message-ids.h"
+#include "metrics.h"
 #include "notifier.h"
 #include "pool.h"
 #include "retired.h"
+#include "scrape.h"
 #include "status.h"
 
 #include <errno.h>
@@ -41,12 +43,12 @@ struct Agent {
         Retired *retired;
         Admission *admission;
         Journal *journal;
+        Metrics *metrics;
         Job *jobs;
 
         sd_event_source *pump, *turn_over;
         sd_event_source *drain_timer;
         bool draining, farewell;
-        uint64_t ended, refused;
 };
 
 static void wake_pump(Agent *agent) {
@@ -64,12 +66,12 @@ static StatusInput status_input(const Agent *agent) {
         return (StatusInput){
                 .config = agent->config,
                 .docker = agent->docker,
+                .containers = agent->containers,
                 .gate = agent->gate,
                 .pool = agent->pool,
+                .metrics = agent->metrics,
                 .running = running - queued,
                 .queued = queued,
-                .ended = agent->ended,
-                .refused = agent->refused,
         };
 }
 
@@ -159,10 +161,10 @@ static void on_job_ended(Job *job, const Result *result, const Refusal *refusal,
         const char *runtime = execution_request(job_execution(job))->runtime;
 
         if (result) {
-                agent->ended++;
+                metrics_execution_ended(agent->metrics, runtime, result);
                 journal_execution_ended(runtime, job_uid(job), result);
         } else {
-                agent->refused++;
+                metrics_refused(agent->metrics, refusal);
                 journal_refused(agent->journal, execution_id(job_execution(job)), runtime, job_uid(job), refusal);
         }
         on_failure(agent, failure);
@@ -198,8 +200,10 @@ static bool pump_one(Execution *execution, void *userdata) {
 
         runtime = config_runtime(agent->config, request->runtime);
         admission_remove(agent->admission, execution);
-        if (!agent->config->gvisor_enabled)
+        if (!agent->config->gvisor_enabled) {
+                metrics_begun_without_gvisor(agent->metrics);
                 log_message(LOG_WARNING, MESSAGE_EXECUTION_WITHOUT_GVISOR, "%s", banner_execution_without_gvisor);
+        }
         execution_start(execution, &(ExecutionStart){
                                            .context = &context,
                                            .config = agent->config,
@@ -271,7 +275,7 @@ static void on_changed(void *userdata) {
 /* ---- routes ---- */
 
 static void refuse(Agent *agent, HttpExchange *exchange, const char *runtime, Refusal *refusal) {
-        agent->refused++;
+        metrics_refused(agent->metrics, refusal);
         journal_refused(agent->journal, NULL, runtime, http_exchange_uid(exchange), refusal);
         http_exchange_refuse(exchange, refusal);
         refusal_deinit(refusal);
@@ -353,6 +357,12 @@ static void handle_status(HttpExchange *exchange, void *userdata) {
         http_exchange_answer(exchange, 200, status_to_json(&input));
 }
 
+static void handle_metrics(HttpExchange *exchange, void *userdata) {
+        StatusInput input = status_input(userdata);
+
+        http_exchange_answer_text(exchange, EXPOSITION_CONTENT_TYPE, scrape(&input));
+}
+
 static void handle_health(HttpExchange *exchange, void *userdata) {
         Agent *agent = userdata;
         GateVerdict verdict = gate_verdict(agent->gate);
@@ -378,12 +388,13 @@ static void handle_health(HttpExchange *exchange, void *userdata) {
 static void on_gone(HttpExchange *exchange, void *userdata) {
         Agent *agent = userdata;
         Job *job = http_exchange_userdata(exchange);
+        const char *runtime;
 
         if (!job)
                 return;
-        agent->ended++;
-        journal_client_left(execution_id(job_execution(job)), execution_request(job_execution(job))->runtime,
-                            job_uid(job));
+        runtime = execution_request(job_execution(job))->runtime;
+        metrics_client_left(agent->metrics, runtime);
+        journal_client_left(execution_id(job_execution(job)), runtime, job_uid(job));
         job_finish(agent, job);
 }
 
@@ -406,7 +417,7 @@ static void on_settled(void *userdata) {
 static void on_http_refused(const Refusal *refusal, void *userdata) {
         Agent *agent = userdata;
 
-        agent->refused++;
+        metrics_refused(agent->metrics, refusal);
         journal_refused(agent->journal, NULL, NULL, (uid_t) -1, refusal);
 }
 
@@ -414,6 +425,7 @@ static const HttpRoute routes[] = {
         {.method = "POST", .path = "/v1/executions", .takes_body = true, .handle = handle_execute},
         {.method = "GET", .path = "/v1/status", .handle = handle_status},
         {.method = "GET", .path = "/healthz", .handle = handle_health},
+        {.method = "GET", .path = "/metrics", .handle = handle_metrics},
 };
 
 /* ---- reload ---- */
@@ -443,8 +455,10 @@ static int load_config(const Agent *agent, Config **ret_config, char **ret_messa
 static void apply_config(Agent *agent, Config *config) {
         const char *restart = needs_restart(agent->config, config);
         bool was_enabled = agent->config->gvisor_enabled;
-        int r = pool_set_config(agent->pool, config);
+        int r = metrics_set_config(agent->metrics, config);
 
+        if (r >= 0)
+                r = pool_set_config(agent->pool, config);
         if (r >= 0)
                 r = gate_set_config(agent->gate, config);
         if (r < 0) {
@@ -588,6 +602,8 @@ static int make_parts(Agent *agent, const Config *config, int listen_fd) {
                 r = admission_new(agent->event, &agent->admission);
         if (r >= 0)
                 r = journal_new(agent->event, &agent->journal);
+        if (r >= 0)
+                r = metrics_new(config, &agent->metrics);
         return r < 0 ? r : http_new(agent->event, listen_fd, &options, &agent->http);
 }
 
@@ -632,6 +648,7 @@ Agent *agent_free(Agent *agent) {
         }
         admission_free(agent->admission);
         journal_free(agent->journal);
+        metrics_free(agent->metrics);
         retired_free(agent->retired);
         pool_free(agent->pool);
         gate_free(agent->gate);

@@ -68,6 +68,16 @@ struct Gate {
 
 static void step_ping(Gate *gate);
 
+const char *gate_state_name(GateState state) {
+        static const char *const names[] = {
+                [GATE_CHECKING] = "checking",
+                [GATE_OPEN] = "open",
+                [GATE_SHUT] = "shut",
+        };
+
+        return names[state];
+}
+
 /* ---- verdicts ---- */
 
 static int replace(char **target, const char *value) {

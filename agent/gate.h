@@ -12,7 +12,11 @@ typedef enum GateState {
         GATE_CHECKING, /* no verdict yet: requests wait */
         GATE_OPEN,
         GATE_SHUT,
+        GATE_STATE_COUNT_,
 } GateState;
+
+/* "checking", "open", "shut": the API's word. */
+const char *gate_state_name(GateState state);
 
 typedef struct GateVerdict {
         GateState state;

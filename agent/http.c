@@ -24,6 +24,7 @@
 #define CONNECTION_MEMORY ((size_t) 32 * 1024) /* request line and headers */
 #define STREAM_BLOCK ((size_t) 32 * 1024)
 #define RETRY_AFTER_SECONDS "1"
+#define JSON_TYPE "application/json"
 
 typedef enum ExchangeState {
         EXCHANGE_READING,
@@ -145,7 +146,7 @@ static void peer_refuse_late(Peer *peer) {
                     (unsigned long long) request_ms);
         json = refusal_to_json(&refusal);
         if (json && asprintf(&answer,
-                             "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                             "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: " JSON_TYPE "\r\n"
                              "Content-Length: %zu\r\n\r\n%s",
                              strlen(json), json) < 0)
                 answer = NULL;
@@ -317,29 +318,34 @@ static int add_headers(HttpExchange *exchange, const char *content_type, const R
         return 0;
 }
 
-static void answer(HttpExchange *exchange, unsigned status, char *json, const Refusal *refusal) {
+static void answer(HttpExchange *exchange, unsigned status, const char *content_type, char *text,
+                   const Refusal *refusal) {
         static char nothing[] = "";
-        size_t size = json ? strlen(json) : 0;
+        size_t size = text ? strlen(text) : 0;
 
         exchange->state = EXCHANGE_ANSWERED;
         exchange->response_size = size;
-        exchange->status = json ? status : 500;
-        exchange->response = MHD_create_response_from_buffer(size, json ? json : nothing,
-                                                             json ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+        exchange->status = text ? status : 500;
+        exchange->response = MHD_create_response_from_buffer(size, text ? text : nothing,
+                                                             text ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
         if (!exchange->response)
-                free(json);
-        else if (add_headers(exchange, "application/json", refusal) < 0)
+                free(text);
+        else if (add_headers(exchange, content_type, refusal) < 0)
                 log_line(LOG_WARNING, "An answer lacks headers: out of memory");
         peer_expect(exchange->peer);
         exchange_resume(exchange);
 }
 
 void http_exchange_answer(HttpExchange *exchange, unsigned status, char *json) {
-        answer(exchange, status, json, NULL);
+        answer(exchange, status, JSON_TYPE, json, NULL);
+}
+
+void http_exchange_answer_text(HttpExchange *exchange, const char *content_type, char *text) {
+        answer(exchange, 200, content_type, text, NULL);
 }
 
 void http_exchange_refuse(HttpExchange *exchange, const Refusal *refusal) {
-        answer(exchange, refusal->status, refusal_to_json(refusal), refusal);
+        answer(exchange, refusal->status, JSON_TYPE, refusal_to_json(refusal), refusal);
 }
 
 static ssize_t on_stream_read(void *cls, uint64_t position, char *block, size_t size) {
@@ -435,10 +441,8 @@ static const char *header(const HttpExchange *exchange, const char *name) {
 }
 
 static bool is_json_type(const char *content_type) {
-        static const char json[] = "application/json";
-
-        return content_type && strncasecmp(content_type, json, sizeof(json) - 1) == 0 &&
-               strchr("; \t", content_type[sizeof(json) - 1]);
+        return content_type && strncasecmp(content_type, JSON_TYPE, strlen(JSON_TYPE)) == 0 &&
+               strchr("; \t", content_type[strlen(JSON_TYPE)]);
 }
 
 static int refuse_large(HttpExchange *exchange) {

@@ -76,7 +76,10 @@ void *http_exchange_userdata(const HttpExchange *exchange);
 /* Answers with JSON. Takes json (malloc'ed); NULL, for lack of memory, is answered with a bare 500. */
 void http_exchange_answer(HttpExchange *exchange, unsigned status, char *json);
 
-/* The same for a refusal, with Retry-After where it may be tried again. */
+/* Answers with text of this type, status 200. Takes text likewise. */
+void http_exchange_answer_text(HttpExchange *exchange, const char *content_type, char *text);
+
+/* Answers with a refusal, with Retry-After where it may be tried again. */
 void http_exchange_refuse(HttpExchange *exchange, const Refusal *refusal);
 
 /* Answers piece by piece. write returns 0 or -ENOMEM, -EFBIG beyond limit, and then the client sees a cut-off answer.

@@ -24,20 +24,25 @@ void objection_set(Objection *objection, const char *code, const char *reason, c
         *objection = words;
 }
 
-const char *objection_message_id(const char *code) {
-        static const struct {
-                const char *code, *message_id;
-        } known[] = {
-                {"docker_unreachable", MESSAGE_GATE_DOCKER_UNREACHABLE},
-                {"docker_error", MESSAGE_GATE_DOCKER_ERROR},
-                {"oci_runtime_missing", MESSAGE_GATE_OCI_RUNTIME_MISSING},
-                {"registration_mismatch", MESSAGE_GATE_REGISTRATION_MISMATCH},
-                {"image_missing", MESSAGE_GATE_IMAGE_MISSING},
-                {"guest_version_mismatch", MESSAGE_GATE_GUEST_VERSION_MISMATCH},
-                {"not_gvisor", MESSAGE_GATE_NOT_GVISOR},
-                {"probe_failed", MESSAGE_GATE_PROBE_FAILED},
-        };
+/* Of a gate, all of them. */
+static const struct {
+        const char *code, *message_id;
+} known[] = {
+        {"docker_unreachable", MESSAGE_GATE_DOCKER_UNREACHABLE},
+        {"docker_error", MESSAGE_GATE_DOCKER_ERROR},
+        {"oci_runtime_missing", MESSAGE_GATE_OCI_RUNTIME_MISSING},
+        {"registration_mismatch", MESSAGE_GATE_REGISTRATION_MISMATCH},
+        {"image_missing", MESSAGE_GATE_IMAGE_MISSING},
+        {"guest_version_mismatch", MESSAGE_GATE_GUEST_VERSION_MISMATCH},
+        {"not_gvisor", MESSAGE_GATE_NOT_GVISOR},
+        {"probe_failed", MESSAGE_GATE_PROBE_FAILED},
+};
 
+const char *objection_code(size_t index) {
+        return index < ARRAY_SIZE(known) ? known[index].code : NULL;
+}
+
+const char *objection_message_id(const char *code) {
         for (size_t i = 0; i < ARRAY_SIZE(known); i++)
                 if (strcmp(known[i].code, code) == 0)
                         return known[i].message_id;

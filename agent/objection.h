@@ -18,6 +18,9 @@ void objection_deinit(Objection *objection);
 /* Copies the words; a lack of memory leaves them out, never the code. Each objection has a remedy. */
 void objection_set(Objection *objection, const char *code, const char *reason, const char *remedy);
 
+/* The codes for which a gate is shut, from index 0 on; NULL after the last one. */
+const char *objection_code(size_t index);
+
 /* The MESSAGE_ID of a gate that is shut for this code; NULL for a code of no gate's. */
 const char *objection_message_id(const char *code);
 

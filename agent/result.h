@@ -18,6 +18,7 @@ typedef enum Outcome {
         OUTCOME_CANCELLED,
         OUTCOME_SANDBOX_CRASH,
         OUTCOME_INTERNAL_ERROR,
+        OUTCOME_COUNT_,
 } Outcome;
 
 typedef struct ResultOutput {

@@ -6,12 +6,6 @@
 #include "json.h"
 #include "version.h"
 
-static const char *const gate_states[] = {
-        [GATE_CHECKING] = "checking",
-        [GATE_OPEN] = "open",
-        [GATE_SHUT] = "shut",
-};
-
 static int add_verdict(cJSON *object, const GateVerdict *verdict) {
         if (json_add(object, "code", json_new_string_or_null(verdict->code)) < 0 ||
             json_add(object, "reason", json_new_string_or_null(verdict->reason)) < 0)
@@ -23,7 +17,7 @@ static int add_gate(cJSON *status, const Gate *gate) {
         cJSON *object = cJSON_AddObjectToObject(status, "gate");
         GateVerdict verdict = gate_verdict(gate);
 
-        if (!object || json_add(object, "state", cJSON_CreateString(gate_states[verdict.state])) < 0)
+        if (!object || json_add(object, "state", cJSON_CreateString(gate_state_name(verdict.state))) < 0)
                 return -1;
         return add_verdict(object, &verdict);
 }
@@ -84,9 +78,9 @@ static int add_executions(cJSON *status, const StatusInput *input) {
             add_number(object, "queued", input->queued) < 0 ||
             add_number(object, "max_running", input->config->max_running) < 0 ||
             add_number(object, "queue_length", input->config->queue_length) < 0 ||
-            add_number(object, "ended", input->ended) < 0)
+            add_number(object, "ended", metrics_executions(input->metrics)) < 0)
                 return -1;
-        return add_number(object, "refused", input->refused);
+        return add_number(object, "refused", metrics_refusals(input->metrics));
 }
 
 char *status_to_json(const StatusInput *input) {
@@ -123,16 +117,17 @@ char *status_health_to_json(const StatusInput *input) {
         return cJSON_PrintUnformatted(health);
 }
 
+/* What is most wanted comes first: the line of a shut gate is longer than many a terminal. */
 char *status_line(const StatusInput *input) {
         GateVerdict verdict = gate_verdict(input->gate);
+        bool shut = verdict.state == GATE_SHUT;
         size_t warm = 0;
-        const char *mode = input->config->gvisor_enabled ? "gVisor" : "gVisor is DISABLED";
 
-        if (verdict.state == GATE_SHUT)
-                return text_format("Gate shut (%s): %s%s%s", verdict.code, verdict.reason ? verdict.reason : "",
-                                   verdict.remedy ? ". Remedy: " : "", verdict.remedy ? verdict.remedy : "");
         for (size_t i = 0; i < input->config->runtimes_size; i++)
                 warm += pool_counts(input->pool, i).ready;
-        return text_format("Gate %s, %s, %zu warm, %zu running, %zu queued", gate_states[verdict.state], mode, warm,
-                           input->running, input->queued);
+        return text_format("Gate %s%s%s%s, %s, %zu warm, %zu running, %zu queued%s%s%s%s",
+                           gate_state_name(verdict.state), shut ? " (" : "", shut ? verdict.code : "", shut ? ")" : "",
+                           input->config->gvisor_enabled ? "gVisor" : "gVisor is DISABLED", warm, input->running,
+                           input->queued, shut ? ": " : "", shut && verdict.reason ? verdict.reason : "",
+                           shut && verdict.remedy ? ". Remedy: " : "", shut && verdict.remedy ? verdict.remedy : "");
 }

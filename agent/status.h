@@ -2,15 +2,17 @@
 #pragma once
 
 #include "gate.h"
+#include "metrics.h"
 #include "pool.h"
 
 typedef struct StatusInput {
         const Config *config;
         const Docker *docker;
+        const Containers *containers;
         const Gate *gate;
         const Pool *pool;
+        const Metrics *metrics;
         size_t running, queued;
-        uint64_t ended, refused;
 } StatusInput;
 
 /* The body of GET /v1/status, owned by the caller; NULL on ENOMEM. */

@@ -34,6 +34,7 @@ struct Container {
         Container *next, *previous;
         ContainerState state;
         bool released;
+        bool counted; /* among those created */
         char *name;
         char *id; /* NULL until Docker has told it */
         DockerCall *call;
@@ -51,6 +52,7 @@ struct Containers {
         char *boot_id;
         Container *first;
         size_t count;
+        ContainersTotals totals;
         DockerCall *sweep_call;
         ContainersSwept swept;
         void *swept_userdata;
@@ -118,6 +120,10 @@ size_t containers_count(const Containers *containers) {
         return containers->count;
 }
 
+ContainersTotals containers_totals(const Containers *containers) {
+        return containers->totals;
+}
+
 /* Takes name, also on failure. */
 static Container *container_new(Containers *containers, char *name) {
         Container *container = name ? calloc(1, sizeof(*container)) : NULL;
@@ -139,6 +145,7 @@ static Container *container_new(Containers *containers, char *name) {
 static void container_gone(Container *container) {
         Containers *containers = container->containers;
 
+        containers->totals.destroyed += container->counted;
         container_free(container);
         containers->changed(containers->userdata);
 }
@@ -223,6 +230,8 @@ static void on_created(const DockerReply *reply, void *userdata) {
                 container->id = strdup(id);
         else if (container->state == CONTAINER_HELD)
                 container->unsure_until_usec = now_usec() + UNSURE_USEC;
+        container->counted = container->state == CONTAINER_HELD;
+        container->containers->totals.created += container->counted;
         if (!container->released)
                 container->created(container->id, reply, container->userdata);
         else if (container->state == CONTAINER_HELD)

@@ -38,6 +38,13 @@ const char *containers_instance(const Containers *containers);
 /* Containers that exist or may exist: being created, in use, or being removed. */
 size_t containers_count(const Containers *containers);
 
+/* How many Docker has made, or may have made, for this object since it began, and how many of those are gone. */
+typedef struct ContainersTotals {
+        uint64_t created, destroyed;
+} ContainersTotals;
+
+ContainersTotals containers_totals(const Containers *containers);
+
 /* Removes what an agent of this instance that runs no more has left. found is for the journal. */
 typedef void (*ContainersSwept)(int error, const char *message, size_t found, void *userdata);
 int containers_sweep(Containers *containers, ContainersSwept swept, void *userdata);

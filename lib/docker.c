@@ -24,6 +24,7 @@ struct Docker {
         char *socket_path;
         uint64_t call_ms;
         char api_version[16];
+        DockerErrors errors;
 };
 
 struct DockerCall {
@@ -37,6 +38,7 @@ struct DockerCall {
         DockerData data;
         char *failure; /* told within the stream of a call that may fail so */
         bool is_ping, has_verdict;
+        bool may_time_out; /* it was asked to wait so long and no longer */
         void *userdata;
 };
 
@@ -89,7 +91,24 @@ const char *docker_api_version(const Docker *docker) {
         return docker->api_version[0] ? docker->api_version : NULL;
 }
 
+DockerErrors docker_errors(const Docker *docker) {
+        return docker->errors;
+}
+
 /* ---- answers ---- */
+
+static void count_error(const DockerCall *call, const DockerReply *reply) {
+        DockerErrors *errors = &call->docker->errors;
+
+        if (call->may_time_out && reply->error == -ETIMEDOUT)
+                return;
+        if (reply->error < 0)
+                errors->unanswered++;
+        else if (reply->status >= 500)
+                errors->failed++;
+        else
+                errors->refused++;
+}
 
 static int agree_on_version(Docker *docker, const char *offered) {
         unsigned major, minor;
@@ -110,6 +129,7 @@ static void answer(DockerCall *call, DockerReply *reply, const char *detail) {
         char message[DOCKER_MESSAGE_MAX];
 
         if (!docker_reply_ok(reply)) {
+                count_error(call, reply);
                 if (reply->error < 0 && !call->failure)
                         (void) snprintf(message, sizeof(message), "%s on %s: %s", call->what, call->docker->socket_path,
                                         detail);
@@ -260,6 +280,7 @@ static int docker_call(Docker *docker, const CallSpec *spec, DockerDone done, vo
                 .source = spec->source,
                 .data = spec->data,
                 .is_ping = spec->is_ping,
+                .may_time_out = spec->timeout_ms > 0,
                 .has_verdict = spec->has_verdict,
                 .userdata = userdata,
         };

@@ -19,6 +19,7 @@ from hosts import HostTestCase
 from places import ROOT, VERSION, guides, wait_for
 import keys
 import packages
+import prometheus
 import repository
 import servers
 import trees
@@ -308,6 +309,39 @@ class Scenes:
         self.assertEqual(done.status, 0, done)  # 10: an exposure of 1.0
         done = self.host.run("systemd-analyze verify --man=no tee-agent.service tee-agent.socket")
         self.assertEqual((done.status, done.stderr), (0, ""), done)
+
+    def test_how_things_stand_is_in_systemctl_status_and_in_node_exporters_folder(self):
+        self.prepare()
+        self.apt("install", "tee-agent", "curl")
+        self.make_ready()
+        self.assert_hello()
+        wait_for("the line", lambda: re.search(r'Status: "Gate open, gVisor, \d warm, 0 running, 0 queued"',
+                                               self.host.succeed("systemctl status --no-pager tee-agent")))
+
+        folder = "/var/lib/prometheus/node-exporter"  # as Debian's node_exporter has it
+        self.host.succeed(f"mkdir -p {folder}; cp /usr/share/doc/tee-agent/monitoring/tee-metrics.* /etc/systemd/system/;"
+                          "systemctl daemon-reload")
+        for command in ("verify --man=no tee-metrics.service tee-metrics.timer",
+                        "security --no-pager --threshold=20 tee-metrics.service"):
+            done = self.host.run(f"systemd-analyze {command}")
+            self.assertEqual((done.status, done.stderr), (0, ""), done)
+
+        def written(command):
+            self.host.succeed(command)
+            self.assertEqual(self.host.succeed(f"ls {folder}; stat --format=%a {folder}/*").split(), ["tee-agent.prom", "644"])
+            return prometheus.Scrape(self.host.read_file(f"{folder}/tee-agent.prom"))
+
+        now = written("systemctl start tee-metrics.service")
+        self.assertEqual((now.value("tee_up"), now.value("tee_gvisor_enabled"), now.value("tee_gate_state", state="open"),
+                          now.value("tee_executions_total", runtime="deno", outcome="ok")), (1, 1, 1, 1))
+        self.assertGreater(now.value("tee_process_open_fds"), 5)
+        self.assertFalse([name for name in now.names() if not name.startswith("tee_")])
+
+        now = written("systemctl stop tee-agent.socket tee-agent.service; systemctl start tee-metrics.service")
+        self.assertEqual((now.names(), now.value("tee_up")), ({"tee_up"}, 0))
+        self.host.succeed("systemctl start tee-agent.socket; systemctl enable --now tee-metrics.timer")
+        wait_for("the timer", lambda: "tee_up 1\n" in self.host.read_file(f"{folder}/tee-agent.prom"), 90)
+        self.assertEqual(self.state("tee-agent.service", "ActiveState"), ("active",))
 
     def test_without_docker_it_says_so_and_needs_no_more_ado_later(self):
         self.boot("bare")

@@ -4,6 +4,7 @@
 import collections
 import contextlib
 import json
+import re
 import select
 import socket
 import threading
@@ -490,6 +491,7 @@ class Load(AgentTestCase):
 
     def burst(self):
         """Clients of every kind, good and bad."""
+        wait_for("two free places", self.sandboxes_are_gone)
         self.check_answers(self.together(lambda: self.agent.post(program(code="echo hi"), timeout=60), 200))
         for body, status in ((b" " * 10_000_000, 413), (b'{"runtime":"sh","code":' + b"[" * 100_000, 400),
                              (json.dumps(with_files({f"f{i}": "x" * 2000 for i in range(200)})).encode(), 400)):
@@ -497,6 +499,10 @@ class Load(AgentTestCase):
             self.assertEqual({answer.status for _, answer in answers}, {status})
         self.together(self.leave_after_half, 100)
         self.leave_all()
+
+    def sandboxes_are_gone(self):
+        """For the agent, too: Docker does not list one that is still being created for a client who has left."""
+        return re.search(r"^tee_sandboxes 0$", self.agent.get("/metrics").body.decode("ascii"), re.MULTILINE)
 
     def leave_after_half(self):
         with unix_connect(self.agent.socket, patience(10)) as sock:

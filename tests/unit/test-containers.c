@@ -152,10 +152,21 @@ static void release(Fixture *fixture) {
 
 /* After the last container has gone: asked to be removed so often, and nothing happens any more. */
 static void assert_gone(Fixture *fixture, size_t removes) {
+        ContainersTotals totals;
+
         loop_until(fixture->event, &fixture->gone);
         loop_settle(fixture->event);
         assert_int_equal(fixture->removes, removes);
         assert_int_equal(containers_count(fixture->containers), 0);
+        totals = containers_totals(fixture->containers);
+        assert_int_equal(totals.created, totals.destroyed);
+}
+
+static void assert_created(const Fixture *fixture, uint64_t created, uint64_t destroyed) {
+        ContainersTotals totals = containers_totals(fixture->containers);
+
+        assert_int_equal(totals.created, created);
+        assert_int_equal(totals.destroyed, destroyed);
 }
 
 /* ---- creation ---- */
@@ -169,9 +180,12 @@ TEST(a_container_is_made_held_and_removed) {
         loop_settle(fixture.event);
         assert_int_equal(containers_count(fixture.containers), 1);
         assert_int_equal(fixture.waits + fixture.removes, 0);
+        assert_created(&fixture, 1, 0);
         release(&fixture);
         assert_int_equal(containers_count(fixture.containers), 1);
+        assert_created(&fixture, 1, 0);
         assert_gone(&fixture, 1);
+        assert_created(&fixture, 1, 1);
         assert_string_equal(fixture.removed, "/v1.41/containers/" NAME "?force=1&v=1\n");
         assert_int_equal(fixture.changes, 1);
         fixture_deinit(&fixture);
@@ -198,6 +212,7 @@ TEST(what_docker_refused_to_make_is_not_removed) {
                         release(&fixture);
                 }
                 assert_gone(&fixture, 0);
+                assert_created(&fixture, 0, 0);
                 fixture_deinit(&fixture);
         }
 }
@@ -254,6 +269,7 @@ TEST(what_docker_may_have_made_is_removed) {
                 release(&fixture);
                 assert_gone(&fixture, 1);
                 assert_contains(fixture.removed, "/" NAME "?");
+                assert_created(&fixture, 1, 1);
                 fixture_deinit(&fixture);
         }
 }

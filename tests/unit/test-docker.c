@@ -365,6 +365,40 @@ TEST(dockers_own_words_are_kept) {
         fixture_deinit(&fixture);
 }
 
+static void assert_errors(const Fixture *fixture, uint64_t unanswered, uint64_t refused, uint64_t failed) {
+        DockerErrors errors = docker_errors(fixture->docker);
+
+        assert_int_equal(errors.unanswered, unanswered);
+        assert_int_equal(errors.refused, refused);
+        assert_int_equal(errors.failed, failed);
+}
+
+TEST(calls_that_fail_are_counted_and_no_others) {
+        Fixture fixture;
+
+        fixture_init_pinged(&fixture, 100);
+        get_answer(&fixture, "HTTP/1.1 204 No Content\r\n\r\n", 0);
+        get_answer(&fixture, "HTTP/1.1 304 Not Modified\r\n\r\n", 0);
+        assert_errors(&fixture, 0, 0, 0);
+        get_answer(&fixture, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 0);
+        assert_errors(&fixture, 0, 1, 0);
+        get_answer(&fixture, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 0);
+        get_answer(&fixture, "HTTP/1.1 503 Oops\r\nContent-Length: 0\r\n\r\n", 0);
+        assert_errors(&fixture, 0, 1, 2);
+        get_answer(&fixture, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{[", 0);
+        answer_with(&fixture, (ServerAnswer){0});
+        get_info(&fixture);
+        assert_errors(&fixture, 2, 1, 2);
+
+        assert_int_equal(docker_container_wait(fixture.docker, "c1d", 50, on_done, &fixture, &fixture.call), 0);
+        wait_for_call(&fixture);
+        assert_int_equal(fixture.error, -ETIMEDOUT);
+        assert_int_equal(docker_info(fixture.docker, on_done, &fixture, &fixture.call), 0);
+        fixture.call = docker_call_free(fixture.call);
+        assert_errors(&fixture, 2, 1, 2);
+        fixture_deinit(&fixture);
+}
+
 TEST(a_message_of_any_length_is_cut_between_characters) {
         for (size_t shift = 0; shift < 4; shift++) {
                 Buffer body = BUFFER_INIT(65536);
@@ -942,6 +976,7 @@ int main(void) {
                 cmocka_unit_test(an_answer_is_read_whole_at_every_cut),
                 cmocka_unit_test(an_answer_without_a_body_is_an_answer),
                 cmocka_unit_test(dockers_own_words_are_kept),
+                cmocka_unit_test(calls_that_fail_are_counted_and_no_others),
                 cmocka_unit_test(a_message_of_any_length_is_cut_between_characters),
                 cmocka_unit_test(an_answer_that_is_no_json_is_an_error_of_its_own),
                 cmocka_unit_test(an_answer_that_is_cut_off_is_an_error),
