@@ -80,7 +80,6 @@ static int take_explain(HealthOptions *options, const char *id) {
         return 0;
 }
 
-/* The group probe stands beside what --only names, or beside all. */
 static int take_probe(HealthOptions *options, const char *mode) {
         static const char *const modes[] = {[PROBE_AUTO] = "auto", [PROBE_AGENT] = "agent", [PROBE_DIRECT] = "direct"};
 
@@ -153,9 +152,17 @@ static int take_option(HealthOptions *options, int option, const char *value) {
         }
 }
 
-static int check_together(HealthOptions *options) {
-        static const char probe[] = "probe";
+/* --probe beside --only: all of the group, unless some of it are named. */
+static int add_probe(HealthOptions *options) {
+        static const char group[] = "probe";
 
+        for (size_t i = 0; i < options->only_size; i++)
+                if (strncmp(options->only[i], group, strlen(group)) == 0)
+                        return 0;
+        return take_only(options, group);
+}
+
+static int check_together(HealthOptions *options) {
         if (options->list && options->json)
                 return wrong("--list does not go together with", "--json");
         if (options->list && options->fix)
@@ -164,7 +171,7 @@ static int check_together(HealthOptions *options) {
                 return wrong("there is nothing to say yes to without", "--fix");
         if (options->fix && options->json && !options->yes)
                 return wrong("with --json nobody can be asked: --fix wants", "--yes");
-        return options->probe && options->only_size > 0 ? take_only(options, probe) : 0;
+        return options->probe && options->only_size > 0 ? add_probe(options) : 0;
 }
 
 int health_options_parse(HealthOptions *ret, int argc, char *argv[]) {

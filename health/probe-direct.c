@@ -43,8 +43,8 @@ static void end(Direct *direct, const char *status, const char *cause) {
         direct->done = true;
 }
 
-static void refuse(Direct *direct, const char *remedy, const char *message) {
-        direct->result->refusal = text_format("no sandbox could be had: %s", message);
+static void refuse(Direct *direct, const char *remedy, const char *what, const char *message) {
+        direct->result->refusal = text_format("%s: %s", what, message);
         direct->result->remedy = strdup(remedy);
         direct->done = true;
 }
@@ -58,7 +58,7 @@ static void on_ready(const Evidence *evidence, void *userdata) {
         direct->result->setup_ms = (double) (now_usec() - direct->made_usec) / 1000.0;
         r = sandbox_run(direct->sandbox, direct->request, direct->context->config->sandbox_open_files);
         if (r < 0)
-                refuse(direct, LOOK_AT_DOCKER, strerror(-r));
+                refuse(direct, LOOK_AT_DOCKER, "the program could not be sent", strerror(-r));
         direct->sent = r >= 0;
 }
 
@@ -98,7 +98,10 @@ static void on_failed(const SandboxError *error, void *userdata) {
         Direct *direct = userdata;
 
         if (!direct->sent)
-                refuse(direct, remedy_of(error), error->message ? error->message : "no reason is given");
+                refuse(direct, remedy_of(error),
+                       error->failure == SANDBOX_E_NOT_GVISOR ? "the sandbox's kernel is not gVisor"
+                                                              : "no sandbox could be had",
+                       error->message ? error->message : "no reason is given");
         else if (error->failure == SANDBOX_E_MEMORY || (error->failure == SANDBOX_E_DIED && error->oom_killed))
                 end(direct, "memory_limit", error->message);
         else
