@@ -44,18 +44,21 @@ static bool ask(Context *context, const char *unit, UnitFacts *facts, Finding *f
 
 /* ---- their states ---- */
 
-/* A unit that has failed is not started again before it is told to be. */
+/* A service that fails is started again, unless that would be in vain (these two statuses) or was so several times in a
+ * row. From then on nothing starts it but a person, and its socket has failed, too. */
 static void tell_failure(const char *unit, const UnitFacts *facts, Finding *finding) {
         if (facts->exit_status == EX_CONFIG) {
                 finding_fail(finding, "tee-health --only config; then: " REMEDY_START,
                              "%s has failed: tee.conf has a mistake (status %d)", unit, EX_CONFIG);
                 return;
         }
-        finding_fail(finding, REMEDY_START "; why: journalctl -u tee-agent -n 30",
-                     strstr(facts->result, "start-limit")
-                             ? "%s has failed: it was started too often in a short time (%s)"
-                             : "%s has failed (%s)",
-                     unit, facts->result);
+        if (facts->exit_status == EX_USAGE)
+                finding_fail(finding, REMEDY_START, "%s has failed: it was not started by its socket (status %d)", unit,
+                             EX_USAGE);
+        else
+                finding_fail(finding, REMEDY_START "; why: journalctl -u tee-agent -n 30",
+                             "%s has failed (%s), so often in a short time that systemd does not start it again", unit,
+                             facts->result);
         finding_fix(finding, "systemctl", "reset-failed", SERVICE, SOCKET);
         finding_fix(finding, "systemctl", "start", SOCKET);
 }

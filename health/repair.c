@@ -80,7 +80,7 @@ static void carry_out(const Repairer *repairer, Fix *fix, Inspected *one) {
         Repaired *repaired = &one->repaired[one->repaired_size++];
         Buffer output = BUFFER_INIT(PROCESS_OUTPUT_MAX);
         Process process = {
-                .argv = (const char *const *) fix->words,
+                .argv = (const char *const *) repaired->fix.words,
                 .line = repairer->table ? show_line : NULL,
                 .userdata = repairer->table ? repairer->table->out : NULL,
                 .most_usec = FIX_USEC,
@@ -147,7 +147,7 @@ static bool is_mendable(const Inspected *one) {
 static const char *obstacle(const Repairer *repairer) {
         if (geteuid() != 0)
                 return "that needs root: sudo tee-health --fix";
-        if (!repairer->yes && !(isatty(STDIN_FILENO) && repairer->table && repairer->table->terminal))
+        if (!repairer->yes && !(repairer->table && isatty(STDIN_FILENO) && isatty(fileno(repairer->table->out))))
                 return "there is no terminal to ask at; --yes does it without asking";
         return NULL;
 }

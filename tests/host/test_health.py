@@ -24,7 +24,8 @@ class HealthTests:
         self.place_agent()
         before = self.report(2)
         self.assertEqual({name for name, check in before.items() if check["verdict"] == "pass"},
-                         {"config.valid", "host.linux_and_architecture", "host.cgroups", "docker.reachable"})
+                         {"config.valid", "host.linux_and_architecture", "host.cgroups", "docker.reachable",
+                          "agent.service", "agent.environment", "agent.watchdog"})
         self.assertEqual(before["runsc.program"]["remedy"], "tee-install --with-gvisor")
         self.assertEqual(before["registration.running"]["remedy"], "tee-install --with-gvisor")
         self.installed()
@@ -45,8 +46,8 @@ class HealthTests:
         self.assertEqual(set(self.verdicts(0, *nobody, "--groups=" + ",".join(groups)).values()), {"pass"})
         skipped = self.verdicts(3, *nobody, "--clear-groups")
         self.assertEqual({name for name, verdict in skipped.items() if verdict == "skip"},
-                         {"docker.reachable", "registration.running", "images.runtimes", "agent.answers", "agent.gate",
-                          "agent.mode"})
+                         {"docker.reachable", "registration.running", "images.runtimes", "agent.user", "agent.answers",
+                          "agent.gate", "agent.mode"})
         of_tee = self.verdicts(0, *nobody, f"--groups={groups[1]}")
         self.assertEqual(of_tee["agent.gate"], "pass")
         self.assertEqual(of_tee["docker.reachable"], "skip")
