@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tee-health and the agent's units on booted hosts: each thing is broken as it breaks, is told with its remedy, and passes
-once that, or --fix, has been carried out."""
+"""tee-health and the agent's units on booted hosts: each thing is broken as it breaks, is told with its remedy, and
+passes once that, or --fix, has been carried out."""
 
 import json
 import signal
@@ -35,9 +35,13 @@ class AgentTests:
         return {check["id"]: check for check in json.loads(done.stdout)["checks"]}
 
     def at_terminal(self, keys, *names):
-        """--fix where a person types these keys."""
+        """--fix where a person types these keys when it asks."""
         only = " ".join(f"--only {name}" for name in names)
-        return self.host.run(["script", "-qec", f"tee-health --fix {only}", "/dev/null"], input=keys, env={"TERM": "xterm"})
+        running = self.host.start("rm -f /tmp/keys /tmp/screen && mkfifo /tmp/keys && exec 3<>/tmp/keys && "
+                                  f"script -qefc 'tee-health --fix {only}' /tmp/screen <&3", env={"TERM": "xterm"})
+        wait_for("the question", lambda: self.host.run("grep -q 'do it?' /tmp/screen").status == 0)
+        self.host.succeed("cat >/tmp/keys", input=keys)
+        return running.end()
 
     def drop_in(self, text):
         self.host.write_file(DROP_IN, f"[Service]\n{text}\n")
@@ -143,7 +147,7 @@ class AgentTests:
         self.host.succeed(["kill", "-STOP", str(pid)])
         try:
             self.see("agent.answers", "fail", "does not answer", "systemctl status", options=["--timeout", "1"])
-            wait_for("an overdue sign of life", lambda: self.host.run("tee-health --only agent.watchdog").status == 2, 20)
+            wait_for("an overdue sign", lambda: self.host.run("tee-health --only agent.watchdog").status == 2, 20)
         finally:
             self.host.run(["kill", "-CONT", str(pid)])
         wait_for("a sign of life", lambda: self.host.run("tee-health --only agent.watchdog").status == 0, 20)
