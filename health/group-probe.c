@@ -159,7 +159,7 @@ static void judge_bound(const ProbeResult *result, const char *what, uint64_t li
         else if (step == 0 || is_status(result, "ok") || is_status(result, "wall_limit"))
                 tell_end(result, finding);
         else
-                finding_pass(finding, "a program run %s that may have %llu %s was stopped after %lu (%s)", way(result),
+                finding_pass(finding, "a program run %s that may have %llu %s got %lu and no more (%s)", way(result),
                              (unsigned long long) limit, what, step, result->status);
 }
 
