@@ -107,9 +107,7 @@ static void judge_pings(const UnitFacts *facts, Finding *finding) {
         uint64_t now = now_usec(), age = now > facts->watchdog_ping_usec ? now - facts->watchdog_ping_usec : 0;
         double every_s = (double) facts->watchdog_usec / USEC_PER_SEC;
 
-        if (facts->main_pid == 0)
-                finding_pass(finding, "%.0f s; the agent does not run", every_s);
-        else if (facts->watchdog_ping_usec > 0 && age > facts->watchdog_usec * PINGS_PERCENT / 100 + USEC_PER_SEC / 2)
+        if (facts->watchdog_ping_usec > 0 && age > facts->watchdog_usec * PINGS_PERCENT / 100 + USEC_PER_SEC / 2)
                 finding_fail(finding, "journalctl -u tee-agent; systemd ends and restarts it by itself",
                              "the agent has shown no sign of life for %.1f s, of %.0f s that it may take",
                              (double) age / USEC_PER_SEC, every_s);
@@ -123,7 +121,9 @@ void look_at_watchdog(Context *context, Finding *finding) {
 
         if (!ask(context, SERVICE, &facts, finding))
                 return;
-        if (facts.watchdog_usec == 0 || facts.watchdog_usec == UINT64_MAX)
+        if (facts.main_pid == 0)
+                finding_skip(finding, NULL, "the agent does not run; systemd tells of the watchdog of one that does");
+        else if (facts.watchdog_usec == 0 || facts.watchdog_usec == UINT64_MAX)
                 finding_warn(finding, "take WatchdogSec=0 out: systemctl cat tee-agent; then: " REMEDY_RESTART,
                              SERVICE " has no watchdog: an agent that hangs is not ended");
         else
@@ -203,7 +203,7 @@ static void judge_files(const UnitFacts *facts, Finding *finding) {
 
                 if (r == -ENOENT)
                         continue;
-                if (r < 0) {
+                if (r < 0 || !line) {
                         finding_skip(finding, "run it as root", "the environment file %s: %s", name, strerror(-r));
                         continue;
                 }

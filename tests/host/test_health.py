@@ -25,7 +25,7 @@ class HealthTests:
         before = self.report(2)
         self.assertEqual({name for name, check in before.items() if check["verdict"] == "pass"},
                          {"config.valid", "host.linux_and_architecture", "host.cgroups", "docker.reachable",
-                          "agent.service", "agent.environment", "agent.watchdog"})
+                          "agent.service", "agent.environment"})
         self.assertEqual(before["runsc.program"]["remedy"], "tee-install --with-gvisor")
         self.assertEqual(before["registration.running"]["remedy"], "tee-install --with-gvisor")
         self.installed()
