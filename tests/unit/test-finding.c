@@ -73,16 +73,16 @@ TEST(words_are_bounded_at_a_characters_end) {
 /* ---- fixes ---- */
 
 static void expect_fixes(Finding *finding, const char *expected) {
-        char text[1024] = "";
+        CLEANUP_BUFFER Buffer text = BUFFER_INIT(1024);
 
+        assert_int_equal(buffer_append_text(&text, ""), 0);
         for (size_t i = 0; i < finding->fixes_size; i++) {
-                char *one = fix_text(&finding->fixes[i]);
+                CLEANUP_FREE char *one = fix_text(&finding->fixes[i]);
 
                 assert_non_null(one);
-                (void) strcat(strcat(text, i > 0 ? "\n" : ""), one);
-                free(one);
+                assert_int_equal(buffer_append_format(&text, "%s%s", i > 0 ? "\n" : "", one), 0);
         }
-        assert_string_equal(text, expected);
+        assert_string_equal(text.data ? (const char *) text.data : "", expected);
         finding_deinit(finding);
 }
 
