@@ -55,6 +55,7 @@ client := $(filter-out client/tee-%.c,$(wildcard client/*.c))
 guest := $(filter-out guest/main.c,$(wildcard guest/*.c))
 health := $(filter-out health/main.c,$(wildcard health/*.c))
 installer := $(filter-out installer/main.c,$(wildcard installer/*.c))
+pages := $(sort $(wildcard health/pages/*.txt))
 unit := $(filter-out tests/unit/test-%,$(wildcard tests/unit/*.c))
 programs := $(addprefix $(B)/,tee-agent tee-install tee-health tee-run tee-bench tee-guest keep-memory.so)
 unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test-*.c))
@@ -141,7 +142,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr/local); keeps a tee.con
 	done
 	install -D -m 0644 units/tee-agent.sysusers $(DESTDIR)$(libdir)/sysusers.d/tee-agent.conf
 	install -D -m 0644 units/tee-agent.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/tee-agent.conf
-	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.svg)
+	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md LICENSE $(wildcard docs/*.md docs/*.yaml docs/*.json docs/*.svg)
 	install -D -m 0644 -t $(DESTDIR)$(docdir)/examples examples/hello.ts
 	install -D -m 0644 -t $(DESTDIR)$(docdir)/monitoring $(wildcard docs/monitoring/*)
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/systemd/catalog units/tee-agent.catalog
@@ -195,6 +196,7 @@ build/fuzz/obj/%.o: %.c Makefile | deps
 		-c -o $@ $<
 
 includes_of_agent := -Iagent
+includes_of_build := -Ihealth
 includes_of_client := -Iclient
 includes_of_guest := -Iguest
 includes_of_health := -Ihealth
@@ -210,13 +212,18 @@ $(1)/unit.a: $(call objects,$(1),$(unit)) tests/unit
 $(1)/agent.a: $(call objects,$(1),$(agent)) agent
 $(1)/client.a: $(call objects,$(1),$(client)) client
 $(1)/guest.a: $(call objects,$(1),$(guest)) guest
-$(1)/health.a: $(call objects,$(1),$(health)) health
+$(1)/health.a: $(call objects,$(1),$(health) $(1)/page-texts.c) health
 $(1)/installer.a: $(call objects,$(1),$(installer)) installer
 $(1)/libtee.a: $(call objects,$(1),$(lib)) lib
 $(1)/unit.a $(call archives,$(1)):
 	$$(call say,ar,$$@)
 	@mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(AR) rcs $$@ $$(filter %.o,$$^)
+
+$(1)/page-texts.c: health/embed-pages $(pages) health/pages
+	$$(call say,embed,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)health/embed-pages $$(filter %.txt,$$^) >$$@
 endef
 $(eval $(call archive_rules,$(B)))
 $(eval $(call archive_rules,build/fuzz))

@@ -15,17 +15,26 @@ typedef struct Check {
 
         const char *needs; /* id of an earlier check without whose success this one could tell nothing; NULL for none */
         bool vital;        /* when all of these are skipped, nothing is known of whether programs are sandboxed */
+
+        uint64_t deadline_ms; /* where nobody has told another; 0: CHECK_DEADLINE_MS */
+
+        /* Takes away what look() makes outside of its process: called in another one when that did not come to its end.
+         * NULL where nothing is made. What it cannot take away it adds to the finding. */
+        void (*tidy)(Context *context, Finding *finding);
 } Check;
+
+#define CHECK_DEADLINE_MS UINT64_C(10000)
 
 typedef struct CheckGroup {
         const char *name;
         const Check *checks;
         size_t size;
+        bool on_demand; /* run only when it is asked for: it does more than look */
 } CheckGroup;
 
-#define CHECK_GROUP(text, rows)                                            \
-        (CheckGroup) {                                                     \
-                .name = (text), .checks = (rows), .size = ARRAY_SIZE(rows) \
+#define CHECK_GROUP(text, rows, ...)                                                      \
+        (CheckGroup) {                                                                    \
+                .name = (text), .checks = (rows), .size = ARRAY_SIZE(rows), ##__VA_ARGS__ \
         }
 
 /* All groups, from cheap to dear, ended by NULL. */
@@ -40,9 +49,15 @@ typedef struct CheckPlace {
         const Check *check;
 } CheckPlace;
 
-/* The checks that one of words ("agent.gate", "docker") names, in the order of the tables; all when there is no word.
- * Returns how many. */
-size_t checks_select(const char *const *words, size_t words_size, CheckPlace ret_places[static CHECKS_MAX]);
+/* What is to be run. */
+typedef struct CheckChoice {
+        const char *const *words; /* ids and groups ("agent.gate", "docker"); without any, all are meant */
+        size_t words_size;
+        bool on_demand; /* those groups, too, unless words are given that do not name them */
+} CheckChoice;
+
+/* The checks that are chosen, in the order of the tables. Returns how many. */
+size_t checks_select(const CheckChoice *choice, CheckPlace ret_places[static CHECKS_MAX]);
 
 /* Is there a check or a group of this name? */
 bool checks_have(const char *word);

@@ -13,10 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int context_init(Context *context, const char *config_path, const char *agent_socket, uint64_t deadline_ms) {
+int context_init(Context *context, const Places *places, uint64_t deadline_ms) {
         *context = (Context){
-                .config_path = config_path,
-                .agent_socket = agent_socket,
+                .places = *places,
                 .until_usec = now_usec() + (deadline_ms - deadline_ms / 5) * USEC_PER_MSEC,
         };
         return loop_init(&context->loop);
@@ -49,7 +48,7 @@ int context_ask(Context *context, const char *const *argv, Buffer *output) {
 const Config *context_config(Context *context, Finding *finding) {
         CLEANUP_FREE char *message = NULL;
 
-        if (!context->config && config_load(context->config_path, &context->config, &message) < 0)
+        if (!context->config && config_load(context->places.config_path, &context->config, &message) < 0)
                 finding_skip(finding, "tee-health --only config", "the configuration cannot be used: %s",
                              message ? message : strerror(ENOMEM));
         return context->config;
@@ -122,16 +121,21 @@ const cJSON *context_info(Context *context, Verdict broken, Finding *finding) {
         return context->info;
 }
 
+#define LOOK_AT_AGENT "systemctl status tee-agent.socket tee-agent"
+
+bool context_agent_connects(Context *context, Verdict broken, Finding *finding) {
+        return connects(context->places.agent_socket, broken, LOOK_AT_AGENT, finding);
+}
+
 const cJSON *context_status(Context *context, Verdict broken, Finding *finding) {
-        static const char remedy[] = "systemctl status tee-agent.socket tee-agent";
         int r;
 
-        if (context->status || !connects(context->agent_socket, broken, remedy, finding))
+        if (context->status || !context_agent_connects(context, broken, finding))
                 return context->status;
-        r = agent_status_get(&context->loop, context->agent_socket, context_left_ms(context), &context->trouble,
+        r = agent_status_get(&context->loop, context->places.agent_socket, context_left_ms(context), &context->trouble,
                              &context->status);
         if (r < 0)
-                finding_add(finding, broken, remedy, "the agent does not answer: %s",
+                finding_add(finding, broken, LOOK_AT_AGENT, "the agent does not answer: %s",
                             context->trouble.message ? context->trouble.message : strerror(-r));
         return context->status;
 }

@@ -5,10 +5,23 @@
 #include "engine.h"
 #include "finding.h"
 
-/* What the checks look through: the configuration, Docker and the agent, each asked when a check first wants it. */
-typedef struct Context {
+/* Whom the checks of the group probe have their sandboxes from. */
+typedef enum ProbeMode {
+        PROBE_AUTO,   /* the agent, or tee-health itself where there is none */
+        PROBE_AGENT,  /* the agent, by its API */
+        PROBE_DIRECT, /* tee-health itself, as the agent would make them */
+} ProbeMode;
+
+/* Where to look. The strings must outlive what looks. */
+typedef struct Places {
         const char *config_path;
         const char *agent_socket;
+        ProbeMode probe_mode;
+} Places;
+
+/* What the checks look through: the configuration, Docker and the agent, each asked when a check first wants it. */
+typedef struct Context {
+        Places places;
         uint64_t until_usec; /* when the last wait of the check has to be over */
         Loop loop;
         Trouble trouble;
@@ -18,9 +31,9 @@ typedef struct Context {
         char *install[2]; /* without and with --force */
 } Context;
 
-/* The strings must outlive it. A check that may take deadline_ms waits for answers somewhat less in all, so that it can
- * say itself what has hung. */
-int context_init(Context *context, const char *config_path, const char *agent_socket, uint64_t deadline_ms);
+/* A check that may take deadline_ms waits for answers somewhat less in all, so that it can say itself what has hung,
+ * and take down what it has made. */
+int context_init(Context *context, const Places *places, uint64_t deadline_ms);
 void context_deinit(Context *context);
 
 /* How long the check may still wait, for one answer or for a program to end; at least 1. */
@@ -45,6 +58,9 @@ const char *context_install(Context *context, bool force);
 /* Docker's /info; engine may be used afterwards. broken is the verdict on a Docker that is not there or does not
  * answer: fail for the check that looks for just that, skip for all others. No permission is always a skip. */
 const cJSON *context_info(Context *context, Verdict broken, Finding *finding);
+
+/* May this user connect to the agent's socket, and is it there? broken is the verdict on one that is not. */
+bool context_agent_connects(Context *context, Verdict broken, Finding *finding);
 
 /* The agent's /v1/status, likewise. */
 const cJSON *context_status(Context *context, Verdict broken, Finding *finding);

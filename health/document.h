@@ -5,5 +5,5 @@
 #include "inspection.h"
 #include "tally.h"
 
-/* The report for machines (tee-health(1) has its fields); owned by the caller, NULL on ENOMEM. */
+/* The report for machines (docs/tee-health.schema.json); owned by the caller, NULL on ENOMEM. */
 cJSON *document_new(const HostFacts *host, const Inspected *inspected, size_t size, const Tally *tally);

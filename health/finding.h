@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "fix.h"
 #include "text.h"
 
 /* Milder ones first. */
@@ -17,12 +18,16 @@ typedef enum Verdict {
 const char *verdict_name(Verdict verdict);
 
 #define FINDING_TEXT_MAX ((size_t) 2048)
+#define FINDING_FIXES_MAX 4U
 
 /* What a check has found. Zero-initialised is nothing. */
 typedef struct Finding {
         Verdict verdict;
         char *seen;   /* a sentence without a full stop: what was seen; of a skip, why it was not */
         char *remedy; /* a command or a sentence, or NULL */
+        Fix fixes[FINDING_FIXES_MAX];
+        size_t fixes_size;
+        bool heeded; /* was the last observation taken? */
 } Finding;
 
 void finding_deinit(Finding *finding);
@@ -37,8 +42,13 @@ void finding_add(Finding *finding, Verdict verdict, const char *remedy, const ch
 #define finding_warn(finding, remedy, ...) finding_add((finding), VERDICT_WARN, (remedy), __VA_ARGS__)
 #define finding_fail(finding, remedy, ...) finding_add((finding), VERDICT_FAIL, (remedy), __VA_ARGS__)
 
+/* Adds the command that mends what was observed last ("systemctl", "reload", "docker"). A fix that is there already,
+ * and that of an observation that weighed too little, are left out; so is one that is none (fix.h), or has no place. */
+#define finding_fix(finding, ...) finding_add_fix((finding), (const char *const[]){__VA_ARGS__, NULL})
+void finding_add_fix(Finding *finding, const char *const *words);
+
 /* As bytes, to be sent from one process to another, and back. A finding is at most FINDING_BYTES_MAX of them. */
-#define FINDING_BYTES_MAX (2 * FINDING_TEXT_MAX + 16)
+#define FINDING_BYTES_MAX (2 * FINDING_TEXT_MAX + FINDING_FIXES_MAX * (FIX_TEXT_MAX + 1) + 16)
 int finding_encode(const Finding *finding, Buffer *bytes);
 
 /* Returns 0, -EBADMSG for what is none, or -ENOMEM. */

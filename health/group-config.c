@@ -19,7 +19,7 @@ static char *runtime_names(const Config *config) {
 
 static void look_at_validity(Context *context, Finding *finding) {
         CLEANUP_FREE char *message = NULL, *names = NULL;
-        int r = config_load(context->config_path, &context->config, &message);
+        int r = config_load(context->places.config_path, &context->config, &message);
         const char *words = message ? message : strerror(-r);
 
         if (r == -EACCES || r == -EPERM) {
@@ -31,7 +31,7 @@ static void look_at_validity(Context *context, Finding *finding) {
                 finding_fail(finding, "mend that line; tee-agent does not start before (exit status 78)", "%s", words);
         } else {
                 names = runtime_names(context->config);
-                finding_pass(finding, "%s, OCI runtime %s, runtimes: %s", context->config_path,
+                finding_pass(finding, "%s, OCI runtime %s, runtimes: %s", context->places.config_path,
                              config_oci_runtime(context->config), names ? names : "?");
         }
 }

@@ -6,6 +6,14 @@
 #include <errno.h>
 #include <string.h>
 
+#define REMEDY_REFRESH "tee-install --refresh-runtimes"
+
+/* tee-install makes these two from what it knows itself; others need to be told from what (--image). */
+static void offer_making(const ConfigRuntime *runtime, Finding *finding) {
+        if (strcmp(runtime->name, "deno") == 0 || strcmp(runtime->name, "sh") == 0)
+                finding_fix(finding, "tee-install", "--with-runtime", runtime->name);
+}
+
 /* Returns false when Docker could not tell: it would hardly tell more of the next one. */
 static bool look_at_image(Context *context, const ConfigRuntime *runtime, Finding *finding) {
         CLEANUP_FREE char *remedy = text_format("tee-install --with-runtime %s", runtime->name);
@@ -13,19 +21,22 @@ static bool look_at_image(Context *context, const ConfigRuntime *runtime, Findin
         int r = engine_image(&context->engine, runtime->image, &image);
         const char *guest = docker_image_label(image, TEE_IMAGE_LABEL_GUEST);
 
-        if (r < 0)
+        if (r < 0) {
                 finding_skip(finding, "journalctl -n 20 -u docker", "Docker does not tell of the image %s",
                              context->trouble.message ? context->trouble.message : strerror(-r));
-        else if (!image)
+        } else if (!image) {
                 finding_fail(finding, remedy, "runtime %s: Docker has no image %s", runtime->name, runtime->image);
-        else if (!guest)
+                offer_making(runtime, finding);
+        } else if (!guest) {
                 finding_fail(finding, remedy, "runtime %s: there is no tee-guest in the image %s", runtime->name,
                              runtime->image);
-        else if (strcmp(guest, TEE_VERSION) != 0)
-                finding_fail(finding, remedy, "runtime %s: the image %s has tee-guest %.32s, and this is %s",
+        } else if (strcmp(guest, TEE_VERSION) != 0) {
+                finding_fail(finding, REMEDY_REFRESH, "runtime %s: the image %s has tee-guest %.32s, and this is %s",
                              runtime->name, runtime->image, guest, TEE_VERSION);
-        else
+                finding_fix(finding, "tee-install", "--refresh-runtimes");
+        } else {
                 finding_pass(finding, "%s: %s, tee-guest %s", runtime->name, runtime->image, guest);
+        }
         return r >= 0;
 }
 

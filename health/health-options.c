@@ -2,6 +2,7 @@
 
 #include "health-options.h"
 #include "agent-status.h"
+#include "pages.h"
 #include "version.h"
 
 #include <errno.h>
@@ -10,21 +11,26 @@
 #include <string.h>
 
 #define DEFAULT_CONFIG "/etc/tee/tee.conf"
-#define DEFAULT_DEADLINE_MS UINT64_C(10000)
 #define DEADLINE_S_MAX 3600U
 
 static void print_help(void) {
         (void) fputs("Usage: tee-health [OPTION]...\n"
                      "Looks whether tee-agent, and all that it stands on, is as it should be: what is wrong, and what "
                      "helps.\n"
-                     "Changes nothing. What it may not look at, it skips and says so; root sees all.\n"
+                     "Changes nothing, unless it is told to. What it may not look at, it skips and says so; root sees "
+                     "all.\n"
                      "\n"
                      "  -o, --only ID|GROUP    only this check, or this group of checks; may be repeated\n"
+                     "  -p, --probe[=MODE]     also run programs in sandboxes: what they may not do is tried.\n"
+                     "                         MODE: agent, direct (without it), or auto (the agent if it is there)\n"
+                     "  -f, --fix              then mend what can be mended safely; asks before each command\n"
+                     "  -y, --yes              --fix does not ask\n"
+                     "  -e, --explain ID       what a check looks at, why, and what to do\n"
                      "  -l, --list             the checks, without running them\n"
                      "  -j, --json             the report as JSON\n"
                      "  -c, --config FILE      the agent's configuration (" DEFAULT_CONFIG ")\n"
                      "  -s, --socket PATH      the agent's socket ($TEE_SOCKET, else " AGENT_SOCKET ")\n"
-                     "  -t, --timeout SECONDS  longest time for one check (10)\n"
+                     "  -t, --timeout SECONDS  longest time for one check (10; 60 for those of --probe)\n"
                      "  -h, --help             show this help\n"
                      "  -V, --version          show the version\n"
                      "\n"
@@ -56,6 +62,36 @@ static int take_only(HealthOptions *options, const char *word) {
         return 0;
 }
 
+static int wrong_page(const char *id) {
+        const char *near[PAGES_NEAR_MAX];
+        size_t size = pages_near(id, near);
+
+        (void) fprintf(stderr, "tee-health: there is no check '%s'. Did you mean", id);
+        for (size_t i = 0; i < size; i++)
+                (void) fprintf(stderr, "%s %s", i == 0 ? "" : i + 1 < size ? "," : " or", near[i]);
+        (void) fputs("? 'tee-health --list' shows the checks.\n", stderr);
+        return -EINVAL;
+}
+
+static int take_explain(HealthOptions *options, const char *id) {
+        if (!page_text(id))
+                return wrong_page(id);
+        options->explain = id;
+        return 0;
+}
+
+static int take_probe(HealthOptions *options, const char *mode) {
+        static const char *const modes[] = {[PROBE_AUTO] = "auto", [PROBE_AGENT] = "agent", [PROBE_DIRECT] = "direct"};
+
+        options->probe = true;
+        for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+                if (!mode || strcmp(mode, modes[i]) == 0) {
+                        options->inspection.places.probe_mode = (ProbeMode) i;
+                        return 0;
+                }
+        return wrong("--probe is agent, direct or auto, not", mode);
+}
+
 static int take_timeout(HealthOptions *options, const char *text) {
         char *end;
         unsigned long seconds;
@@ -79,6 +115,16 @@ static int take_option(HealthOptions *options, int option, const char *value) {
         switch (option) {
         case 'o':
                 return take_only(options, value);
+        case 'p':
+                return take_probe(options, value);
+        case 'f':
+                options->fix = true;
+                return 0;
+        case 'y':
+                options->yes = true;
+                return 0;
+        case 'e':
+                return take_explain(options, value);
         case 'l':
                 options->list = true;
                 return 0;
@@ -86,9 +132,10 @@ static int take_option(HealthOptions *options, int option, const char *value) {
                 options->json = true;
                 return 0;
         case 'c':
-                return take_path(&options->inspection.config_path, "--config is a file, not", value);
+                return take_path(&options->inspection.places.config_path, "--config is a file, not", value);
         case 's':
-                return take_path(&options->inspection.agent_socket, "--socket is the path of a socket, not", value);
+                return take_path(&options->inspection.places.agent_socket, "--socket is the path of a socket, not",
+                                 value);
         case 't':
                 return take_timeout(options, value);
         case 'h':
@@ -105,9 +152,35 @@ static int take_option(HealthOptions *options, int option, const char *value) {
         }
 }
 
+/* --probe beside --only: all of the group, unless some of it are named. */
+static int add_probe(HealthOptions *options) {
+        static const char group[] = "probe";
+
+        for (size_t i = 0; i < options->only_size; i++)
+                if (strncmp(options->only[i], group, strlen(group)) == 0)
+                        return 0;
+        return take_only(options, group);
+}
+
+static int check_together(HealthOptions *options) {
+        if (options->list && options->json)
+                return wrong("--list does not go together with", "--json");
+        if (options->list && options->fix)
+                return wrong("--list does not go together with", "--fix");
+        if (options->yes && !options->fix)
+                return wrong("there is nothing to say yes to without", "--fix");
+        if (options->fix && options->json && !options->yes)
+                return wrong("with --json nobody can be asked: --fix wants", "--yes");
+        return options->probe && options->only_size > 0 ? add_probe(options) : 0;
+}
+
 int health_options_parse(HealthOptions *ret, int argc, char *argv[]) {
         static const struct option names[] = {
                 {"only", required_argument, NULL, 'o'},
+                {"probe", optional_argument, NULL, 'p'},
+                {"fix", no_argument, NULL, 'f'},
+                {"yes", no_argument, NULL, 'y'},
+                {"explain", required_argument, NULL, 'e'},
                 {"list", no_argument, NULL, 'l'},
                 {"json", no_argument, NULL, 'j'},
                 {"config", required_argument, NULL, 'c'},
@@ -121,17 +194,14 @@ int health_options_parse(HealthOptions *ret, int argc, char *argv[]) {
         int option, r = 0;
 
         *ret = (HealthOptions){
-                .inspection = {.config_path = DEFAULT_CONFIG,
-                               .agent_socket = socket && socket[0] ? socket : AGENT_SOCKET,
-                               .deadline_ms = DEFAULT_DEADLINE_MS},
+                .inspection.places = {.config_path = DEFAULT_CONFIG,
+                                      .agent_socket = socket && socket[0] ? socket : AGENT_SOCKET},
         };
-        while (r >= 0 && !ret->done && (option = getopt_long(argc, argv, "o:ljc:s:t:hV", names, NULL)) >= 0)
+        while (r >= 0 && !ret->done && (option = getopt_long(argc, argv, "o:p::fye:ljc:s:t:hV", names, NULL)) >= 0)
                 r = take_option(ret, option, optarg);
         if (r < 0 || ret->done)
                 return r;
         if (argv[optind])
                 return wrong("unexpected argument", argv[optind]);
-        if (ret->list && ret->json)
-                return wrong("--list does not go together with", "--json");
-        return 0;
+        return check_together(ret);
 }

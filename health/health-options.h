@@ -10,8 +10,10 @@ typedef struct HealthOptions {
         Inspection inspection;
         const char *only[HEALTH_ONLY_MAX]; /* ids and groups, each of which there is */
         size_t only_size;                  /* 0: all checks */
-        bool json, list;
-        bool done; /* --help or --version has been answered */
+        const char *explain;               /* id of the check whose page is wanted, or NULL */
+        bool json, list, fix, yes;
+        bool probe; /* also what is run on demand */
+        bool done;  /* --help or --version has been answered */
 } HealthOptions;
 
 /* Prints what is wrong on stderr and returns -EINVAL. */

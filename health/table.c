@@ -11,6 +11,7 @@
 #define ROOM_MIN 20
 
 #define COLOUR_OFF "\033[0m"
+#define COLOUR_BOLD "\033[1m"
 #define COLOUR_FAINT "\033[2m"
 
 static const char *const colours[VERDICT_COUNT_] = {
@@ -88,6 +89,11 @@ void table_running(const Table *table, const Check *check) {
         (void) fflush(table->out);
 }
 
+void table_clear(const Table *table) {
+        if (table->terminal)
+                (void) fputs("\r\033[K", table->out);
+}
+
 void table_row(const Table *table, const Inspected *inspected) {
         static const char arrow[] = "-> ";
         const Finding *finding = &inspected->finding;
@@ -95,8 +101,7 @@ void table_row(const Table *table, const Inspected *inspected) {
         bool is_wrong = finding->verdict >= VERDICT_WARN;
         const char *name = verdict_name(finding->verdict);
 
-        if (table->terminal)
-                (void) fputs("\r\033[K", table->out);
+        table_clear(table);
         (void) fprintf(table->out, "%s%s%s  %-*s  ", colour(table, colours[finding->verdict]), name,
                        colour(table, COLOUR_OFF), (int) table->id_width, inspected->place.check->id);
         print_wrapped(table, finding->seen ? finding->seen : "(no words)", column);
@@ -135,6 +140,22 @@ void table_foot(const Table *table, const Tally *tally) {
                                count > 0 ? colour(table, COLOUR_OFF) : "");
         }
         (void) fprintf(table->out, "; %s\n", words_of(tally_status(tally)));
+}
+
+void table_hint(const Table *table, const Inspected *inspected, size_t size) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < size; i++)
+                n += inspected[i].finding.fixes_size > 0;
+        if (n > 0)
+                (void) fprintf(table->out, "%zu of these can be mended by: tee-health --fix\n", n);
+}
+
+void table_page(const Table *table, const char *text) {
+        size_t title = strcspn(text, "\n");
+
+        (void) fprintf(table->out, "%s%.*s%s%s", colour(table, COLOUR_BOLD), (int) title, text,
+                       colour(table, COLOUR_OFF), text + title);
 }
 
 void table_list(const Table *table, const CheckPlace *places, size_t size) {

@@ -26,8 +26,17 @@ void table_running(const Table *table, const Check *check);
 
 void table_row(const Table *table, const Inspected *inspected);
 
+/* It has, and there is no row for it. */
+void table_clear(const Table *table);
+
 /* The last line: the counts, and what they come to. */
 void table_foot(const Table *table, const Tally *tally);
+
+/* How much of it --fix would mend, if anything. */
+void table_hint(const Table *table, const Inspected *inspected, size_t size);
+
+/* A page of text, whose first line is its title. */
+void table_page(const Table *table, const char *text);
 
 /* For --list: ids and titles. */
 void table_list(const Table *table, const CheckPlace *places, size_t size);

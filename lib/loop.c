@@ -9,9 +9,10 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         Loop *loop = userdata;
 
         (void) source;
-        (void) info;
-        if (!loop->deaf)
-                loop->interrupted = true;
+        if (loop->deaf)
+                return 0;
+        loop->interrupted = true;
+        loop->signal = (int) info->ssi_signo;
         return 0;
 }
 

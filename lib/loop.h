@@ -9,6 +9,7 @@
 typedef struct Loop {
         sd_event *event;
         bool interrupted; /* by SIGINT, SIGTERM, SIGHUP or SIGQUIT; stays so until loop_pardon() */
+        int signal;       /* the last of them; 0 for none */
         bool deaf;        /* what is taken back is not to be interrupted */
 } Loop;
 

@@ -30,7 +30,8 @@ class HealthTests:
         self.assertEqual({name for name, check in before.items() if check["verdict"] == "pass"},
                          {"config.valid", "host.linux_and_architecture", "host.cgroups", "host.kvm", "host.memory",
                           "docker.reachable", "docker.version", "docker.host", "docker.socket", "docker.network_api",
-                          "docker.disk", "registration.default", "apt.trusted_keys"})
+                          "docker.disk", "registration.default", "apt.trusted_keys", "agent.service",
+                          "agent.environment"})
         self.assertEqual(before["runsc.program"]["remedy"], "tee-install --with-gvisor")
         self.assertEqual(before["registration.running"]["remedy"], "tee-install --with-gvisor")
         self.installed()
@@ -56,7 +57,7 @@ class HealthTests:
         skipped = self.verdicts(3, *nobody, "--clear-groups")
         self.assertEqual({name for name, verdict in skipped.items() if verdict == "skip"},
                          {"docker.reachable", "docker.version", "docker.host", "docker.network_api", "docker.live_restore",
-                          "docker.disk", "registration.running", "registration.default", "images.runtimes",
+                          "docker.disk", "registration.running", "registration.default", "images.runtimes", "agent.user",
                           "agent.answers", "agent.gate", "agent.mode"})
         of_tee = self.verdicts(0, *nobody, f"--groups={groups[1]}")
         self.assertEqual(of_tee["agent.gate"], "pass")

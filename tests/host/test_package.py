@@ -291,7 +291,7 @@ class Scenes:
         said = self.warnings(since)
         self.assertIn(guides("banner"), said)
         self.assertEqual(said.count(guides("warning")), 1)
-        self.assertEqual(self.health(1), {"agent.mode"})
+        self.assertEqual(self.health(1), {"agent.mode", "agent.environment"})
 
     def test_the_autopkgtest_passes(self):
         self.prepare()

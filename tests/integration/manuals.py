@@ -15,7 +15,7 @@ PAGES = {"tee-agent": MAN / "tee-agent.8", "tee-install": MAN / "tee-install.8",
 SETTINGS = MAN / "tee.conf.5"
 
 OPTION = re.compile(r"(?<![\w-])(?:-(\w), )?--([a-z][a-z-]*)(?![\w=-])( [A-Z][A-Z:=]*\b)?")
-MAN_OPTION = re.compile(r"^\.It (?:Fl (\w) , )?Fl -([a-z][a-z-]*)( Ar .*)?$", re.MULTILINE)
+MAN_OPTION = re.compile(r"^\.It (?:Fl (\w) , )?Fl -([a-z][a-z-]*)(?: Ns Op = Ns Ar \w+)?( Ar .*)?$", re.MULTILINE)
 COMMAND = re.compile(rf"\b({'|'.join(PAGES)}) (.*--[a-z].*)")
 
 

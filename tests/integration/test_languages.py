@@ -11,8 +11,8 @@ import time
 
 import engine
 import languages
-from harness import IMAGE_SH
-from places import ROOT, TEE_INSTALL, patience
+from harness import IMAGE_SH, libconfig
+from places import ROOT, TEE_HEALTH, TEE_INSTALL, patience
 from programs_node import PROGRAMS as NODE_PROGRAMS
 from programs_python import PROGRAMS as PYTHON_PROGRAMS
 from warm import SideBySide, WarmTestCase
@@ -64,8 +64,21 @@ class LanguageTestCase(WarmTestCase):
         super().setUpClass()
 
 
+    def assert_probed(self, mode):
+        """tee-health's probe has programs of this language, too."""
+        config = self.agent.folder / "probe.conf"
+        runtimes = {"plain": self.agent.settings["runtimes"]["plain"]}
+        config.write_text(libconfig({**self.agent.settings, "runtimes": runtimes}), encoding="utf-8")
+        done = subprocess.run([TEE_HEALTH, "--config", config, "--socket", self.agent.socket, f"--probe={mode}", "--only",
+                               "probe"], capture_output=True, text=True, timeout=patience(120), check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
 class Python(SideBySide, LanguageTestCase):
     name, entry, programs = "python", "main.py", PYTHON_PROGRAMS
+
+    def test_probe_of_tee_health(self):
+        self.assert_probed("agent")
 
     def test_each_sandbox_has_randomness_of_its_own(self):
         code = "import random, uuid; print(random.random(), hash('a'), uuid.uuid4())"
@@ -104,6 +117,9 @@ class PythonPathOfTheImage(SideBySide, LanguageTestCase):
 
 class Node(SideBySide, LanguageTestCase):
     name, entry, programs = "node", "main.js", NODE_PROGRAMS
+
+    def test_probe_of_tee_health(self):
+        self.assert_probed("direct")
 
     def test_the_time_of_waiting_is_not_the_programs(self):
         self.wait_ready(2)

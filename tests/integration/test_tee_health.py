@@ -20,135 +20,11 @@ import tempfile
 import termios
 import time
 
-from api import is_integer, is_number, is_object, is_string, nullable
 from engine import docker
-from harness import IMAGE_SH, AgentTestCase, libconfig, merged
+from harness import IMAGE_SH, AgentTestCase, merged
+from health import CHECKS, GROUP, NOBODY, ONLY_OURS, OURS, PROBES, SEEN_COLUMN, UNSEEN, Checker
 from places import TEE_HEALTH, patience, wait_for
 from scripted_docker import HANG_UP, PASS, STALL, ScriptedDocker, answer
-
-NOBODY = 65534
-GROUP = grp.getgrnam("daemon")  # any that is not root's
-
-CHECKS = ["config.valid", "host.linux_and_architecture", "host.cgroups", "host.kvm", "host.memory", "runsc.program",
-          "runsc.in_path", "runsc.parts", "runsc.platform", "runsc.network", "runsc.updates", "docker.reachable",
-          "docker.version", "docker.host", "docker.socket", "docker.network_api", "docker.live_restore", "docker.disk",
-          "docker.runc", "registration.daemon_json", "registration.running", "registration.default", "apt.source",
-          "apt.key", "apt.trusted_keys", "images.runtimes", "agent.socket", "agent.answers", "agent.gate", "agent.mode"]
-
-# What tells of the machine that the tests run on: its packages, its apt, its memory, and what a user may open. They are
-# seen on hosts of their own (tests/host).
-OF_THE_MACHINE = {"host.kvm", "host.memory", "runsc.updates", "docker.live_restore", "docker.disk", "docker.runc",
-                  "apt.source", "apt.key", "apt.trusted_keys"}
-OURS = [name for name in CHECKS if name not in OF_THE_MACHINE]
-ONLY_OURS = [word for name in OURS for word in ("--only", name)]
-
-SEEN_COLUMN = len("pass  ") + max(map(len, CHECKS)) + 2
-
-CHECK_FIELDS = {"id": is_string, "group": is_string, "title": is_string,
-                "verdict": {"pass", "warn", "fail", "skip"}.__contains__, "seen": is_string,
-                "remedy": nullable(is_string), "duration_ms": is_number}
-
-check_document = is_object({
-    "version": is_string,
-    "host": is_object({"name": is_string, "system": is_string, "kernel": is_string, "machine": is_string,
-                       "user_id": is_integer}),
-    "checks": lambda checks: all(map(is_object(CHECK_FIELDS), checks)),
-    "counts": is_object({"pass": is_integer, "warn": is_integer, "fail": is_integer, "skip": is_integer}),
-    "exit_status": {0, 1, 2, 3}.__contains__,
-})
-
-
-class Report:
-    """What tee-health --json has said."""
-
-    def __init__(self, document, status):
-        check_document(document)
-        assert document["exit_status"] == status, (document["exit_status"], status)
-        verdicts = [check["verdict"] for check in document["checks"]]
-        assert document["counts"] == {one: verdicts.count(one) for one in ("pass", "warn", "fail", "skip")}
-        self.document = document
-        self.status = status
-        self.checks = {check["id"]: check for check in document["checks"]}
-
-    def verdicts(self):
-        return {name: check["verdict"] for name, check in self.checks.items()}
-
-
-class Checker:
-    """Runs tee-health on a configuration of the test's own, by default the agent's. A mix-in for test cases."""
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tee-test-"))
-        self.folder.chmod(0o755)
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.path = self.agent.socket
-
-    def config(self, changes):
-        path = self.folder / "tee.conf"
-        path.write_text(libconfig(merged(self.agent.settings, changes)), encoding="utf-8")
-        return path
-
-    def file(self, name, content, mode=0o644):
-        path = self.folder / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        path.chmod(mode)
-        return str(path)
-
-    def tee_health(self, *arguments, config=None, prefix=(), program=TEE_HEALTH, environment=None, stdout=None):
-        command = [*prefix, program, "--config", config or self.agent.config, "--socket", self.path, *arguments]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout or subprocess.PIPE,
-                              stderr=subprocess.PIPE, env=environment, text=True, timeout=patience(60), check=False)
-
-    def report(self, *arguments, **how):
-        done = self.tee_health("--json", *arguments, **how)
-        self.assertEqual(done.stderr, "")
-        return Report(json.loads(done.stdout), done.returncode)
-
-    def see(self, name, verdict, in_seen="", in_remedy="", **how):
-        """Runs one check, which must end so; what it has to say must be in both reports. Returns it."""
-        report = self.report("--only", name, **how)
-        check = report.checks[name]
-        self.assertEqual(check["verdict"], verdict, check)
-        self.assertIn(in_seen, check["seen"])
-        self.assertEqual(report.status, {"pass": 0, "warn": 1, "fail": 2, "skip": 3}[verdict])
-        if verdict in ("warn", "fail"):
-            self.assertTrue(check["remedy"], check)
-        if in_remedy:
-            self.assertIn(in_remedy, check["remedy"])
-        done = self.tee_health("--only", name, **how)
-        self.assertEqual(done.returncode, report.status)
-        self.assertIn(f"{verdict}  {name}  {check['seen']}\n", done.stdout)
-        if check["remedy"]:
-            self.assertIn(f"-> {check['remedy']}\n", done.stdout)
-        return check
-
-    def as_nobody(self, *groups):
-        """The prefix of a command, and a program that nobody may run wherever the tree is."""
-        program = self.folder / "tee-health"
-        shutil.copy(TEE_HEALTH, program)
-        membership = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
-        return {"prefix": ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", membership], "program": program}
-
-    def proxy(self, script=lambda method, target: PASS, name="docker.sock"):
-        """Docker's socket, with a script between."""
-        proxy = ScriptedDocker(self.folder / name, docker().path, script)
-        self.addCleanup(proxy.close)
-        return proxy
-
-    def dead_socket(self, name):
-        """One that is there, and nobody listens."""
-        path = self.folder / name
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
-            dead.bind(str(path))
-        return str(path)
-
-    def daemon_json(self, runtime):
-        """A daemon.json with this registration of runsc (None: without one), and the configuration that names it."""
-        document = json.loads(pathlib.Path(docker().daemon_json).read_text(encoding="utf-8"))
-        document["runtimes"] = {"runsc": runtime} if runtime is not None else {}
-        return self.config({"docker": {"daemon_json": self.file("daemon.json", json.dumps(document))}})
-
 
 class TeeHealth(Checker, AgentTestCase):
     """One agent that is well; what is broken is what tee-health is shown instead of it."""
@@ -172,7 +48,8 @@ class TeeHealth(Checker, AgentTestCase):
 
     def assert_well(self, report):
         verdicts = report.verdicts()
-        self.assertEqual({name: verdicts[name] for name in OURS}, dict.fromkeys(OURS, "pass"))
+        self.assertEqual({name: verdicts[name] for name in OURS},
+                         {**dict.fromkeys(OURS, "pass"), **dict.fromkeys(UNSEEN, "skip")})
         self.assertNotIn("fail", verdicts.values(), report.checks)
 
     def test_text_in_a_pipe_is_plain_and_ends_with_the_counts(self):
@@ -181,8 +58,9 @@ class TeeHealth(Checker, AgentTestCase):
         self.assertNotIn("\033", done.stdout)
         self.assertNotIn("\r", done.stdout)
         lines = done.stdout.splitlines()
-        self.assertEqual(lines[-1], f"{len(OURS)} checks: {len(OURS)} pass, 0 warn, 0 fail, 0 skip; all is well")
-        self.assertEqual([line.split()[1] for line in lines if line.startswith("pass ")], OURS)
+        self.assertEqual(lines[-1], f"{len(OURS)} checks: {len(OURS) - len(UNSEEN)} pass, 0 warn, 0 fail, "
+                                    f"{len(UNSEEN)} skip; all is well")
+        self.assertEqual([line.split()[1] for line in lines if line.startswith(("pass ", "skip "))], OURS)
 
     def test_unprivileged_members_of_the_groups_see_all(self):
         proxy = self.proxy()
@@ -230,7 +108,7 @@ class TeeHealth(Checker, AgentTestCase):
     def test_list_has_every_check_and_runs_none(self):
         done = self.tee_health("--list", config="/nonexistent")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()], CHECKS)
+        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()], CHECKS + PROBES)
 
     def test_wrong_use_is_unknown_with_a_reason(self):
         for arguments, words in ((["--only", "agent.gat"], "no check and no group 'agent.gat'"),
@@ -259,10 +137,10 @@ class TeeHealth(Checker, AgentTestCase):
         root = pathlib.Path(__file__).resolve().parents[2]
         manual = (root / "docs" / "man" / "tee-health.1").read_text(encoding="utf-8")
         completion = (root / "packaging" / "completions" / "tee-health").read_text(encoding="utf-8")
-        for name in CHECKS:
+        for name in CHECKS + PROBES:
             self.assertIn(f".It {name}\n", manual)
-        options = [word for word in self.tee_health("--help").stdout.split() if word.startswith("--")]
-        self.assertGreaterEqual(len(options), 8)
+        options = set(re.findall(r"(?<!\S)--[a-z]+", self.tee_health("--help").stdout))
+        self.assertGreaterEqual(len(options), 12)
         for option in options:
             self.assertIn(f"Fl {option[1:]}", manual.replace(" , ", " Fl "))
             self.assertIn(option, completion)
@@ -485,7 +363,7 @@ class TeeHealth(Checker, AgentTestCase):
         self.assertGreater(report.checks["docker.reachable"]["duration_ms"], 1500)
         self.assertEqual({name for name, verdict in report.verdicts().items() if verdict == "skip"},
                          {"docker.version", "docker.host", "docker.network_api", "registration.running",
-                          "registration.default", "images.runtimes"})
+                          "registration.default", "images.runtimes", *UNSEEN})
         self.assertEqual(report.document["counts"]["fail"], 1)
         self.assertIn("/_ping", report.checks["docker.reachable"]["seen"])
         self.assertEqual(report.checks["agent.gate"]["verdict"], "pass")
@@ -664,12 +542,15 @@ class TeeHealth(Checker, AgentTestCase):
             self.addCleanup(docker().untag, image)
         docker().import_tar("tee-test-old", "tee.guest.version=0.0.1-older")
         docker().import_tar("tee-test-bare", "unrelated=label")
-        for image, words in (("tee-test-none:latest", "no image"), ("tee-test-old:latest", "0.0.1-older"),
-                             ("tee-test-bare:latest", "no tee-guest")):
+        make, refresh = ["tee-install", "--with-runtime", "sh"], ["tee-install", "--refresh-runtimes"]
+        for image, words, remedy, fixes in (("tee-test-none:latest", "no image", make, [make]),
+                                            ("tee-test-old:latest", "0.0.1-older", refresh, [refresh]),
+                                            ("tee-test-bare:latest", "no tee-guest", make, [])):
             with self.subTest(image=image):
-                check = self.see("images.runtimes", "fail", image, "tee-install --with-runtime sh",
+                check = self.see("images.runtimes", "fail", image, " ".join(remedy),
                                  config=self.config({"runtimes": {"sh": {"image": image}}}))
                 self.assertIn(words, check["seen"])
+                self.assertEqual(check["fixes"], fixes)
                 self.assertNotIn("deno", check["seen"])
 
     def test_each_image_that_is_wrong_is_told(self):
@@ -756,5 +637,5 @@ class Disabled(Checker, AgentTestCase):
     changes = {"runtimes": {"sh": {"image": IMAGE_SH}}}
 
     def test_mode_without_gvisor_is_a_warning(self):
-        self.see("agent.mode", "warn", "gVisor is DISABLED", "DISABLE_GVISOR")
+        self.see("agent.mode", "warn", "gVisor is DISABLED", "tee-health --only agent.environment")
         self.see("agent.gate", "pass")

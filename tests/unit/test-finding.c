@@ -70,6 +70,62 @@ TEST(words_are_bounded_at_a_characters_end) {
         finding_deinit(&finding);
 }
 
+/* ---- fixes ---- */
+
+static void expect_fixes(Finding *finding, const char *expected) {
+        CLEANUP_BUFFER Buffer text = BUFFER_INIT(1024);
+
+        assert_int_equal(buffer_append_text(&text, ""), 0);
+        for (size_t i = 0; i < finding->fixes_size; i++) {
+                CLEANUP_FREE char *one = fix_text(&finding->fixes[i]);
+
+                assert_non_null(one);
+                assert_int_equal(buffer_append_format(&text, "%s%s", i > 0 ? "\n" : "", one), 0);
+        }
+        assert_string_equal(text.data ? (const char *) text.data : "", expected);
+        finding_deinit(finding);
+}
+
+TEST(fixes_belong_to_what_was_observed) {
+        Finding finding = {0};
+
+        finding_warn(&finding, NULL, "a");
+        finding_fix(&finding, "mend", "a");
+        finding_fail(&finding, NULL, "b");
+        finding_fix(&finding, "mend", "b");
+        finding_fix(&finding, "mend", "b");
+        finding_warn(&finding, NULL, "c");
+        finding_fix(&finding, "mend", "c");
+        finding_fail(&finding, NULL, "d");
+        finding_fix(&finding, "mend", "d");
+        expect_fixes(&finding, "mend b\nmend d");
+}
+
+TEST(a_fix_is_shown_as_a_shell_would_take_it) {
+        Finding finding = {0};
+
+        finding_fail(&finding, NULL, "a");
+        finding_fix(&finding, "chmod", "0755", "/a b/$c");
+        finding_fix(&finding, "chmod", "it's", "ä");
+        expect_fixes(&finding, "chmod 0755 '/a b/$c'\nchmod 'it'\\''s' '\303\244'");
+}
+
+TEST(what_could_not_be_shown_as_it_is_is_no_fix) {
+        static char text[FIX_TEXT_MAX + 1];
+        Finding finding = {0};
+
+        memset(text, 'x', FIX_TEXT_MAX);
+        finding_fail(&finding, NULL, "a");
+        finding_fix(&finding, "a", "b\nc");
+        finding_fix(&finding, "a", "\033[2J");
+        finding_fix(&finding, "a", "\377");
+        finding_fix(&finding, "a", "");
+        finding_fix(&finding, text);
+        finding_fix(&finding, "1", "2", "3", "4", "5", "6", "7", "8", "9");
+        finding_add_fix(&finding, (const char *const[]){NULL});
+        expect_fixes(&finding, "");
+}
+
 /* ---- bytes ---- */
 
 static void expect_same(const Finding *finding) {
@@ -78,6 +134,9 @@ static void expect_same(const Finding *finding) {
 
         assert_int_equal(finding_encode(finding, &bytes), 0);
         assert_int_equal(finding_decode(bytes.data, bytes.size, &decoded), 0);
+        assert_int_equal(decoded.fixes_size, finding->fixes_size);
+        for (size_t i = 0; i < finding->fixes_size; i++)
+                assert_true(fix_equals(&decoded.fixes[i], &finding->fixes[i]));
         expect(&decoded, finding->verdict, finding->seen, finding->remedy);
 }
 
@@ -97,7 +156,17 @@ TEST(the_largest_finding_arrives) {
         Finding finding = {.verdict = VERDICT_WARN, .seen = text, .remedy = text};
 
         memset(text, 'x', FINDING_TEXT_MAX);
+        text[FIX_TEXT_MAX - 3] = '\0';
+        finding.heeded = true;
+        for (char *c = text; c < text + FINDING_FIXES_MAX; c++) {
+                *c = 'y';
+                finding_fix(&finding, "z", text);
+        }
+        assert_int_equal(finding.fixes_size, FINDING_FIXES_MAX);
+        text[FIX_TEXT_MAX - 3] = 'x';
         expect_same(&finding);
+        for (size_t i = 0; i < finding.fixes_size; i++)
+                fix_deinit(&finding.fixes[i]);
 }
 
 TEST(bytes_that_are_no_finding_are_refused) {
@@ -105,9 +174,9 @@ TEST(bytes_that_are_no_finding_are_refused) {
                 const char *bytes;
                 size_t size;
         } cases[] = {
-                {"", 0},           {"\1", 1},        {"\1a", 2},        {"\1a\0", 3},       {"\1a\0b", 4},
-                {"\0a\0b\0", 5},   {"\5a\0b\0", 5},  {"\377a\0b\0", 5}, {"\1a\0b\0c\0", 7}, {"\1\0", 2},
-                {"\1a\0b\0\0", 6}, {"\1abcdefg", 8},
+                {"", 0},           {"\1", 1},        {"\1a", 2},        {"\1a\0", 3},         {"\1a\0b", 4},
+                {"\0a\0b\0", 5},   {"\5a\0b\0", 5},  {"\377a\0b\0", 5}, {"\1a\0b\0c\0", 7},   {"\1\0", 2},
+                {"\1a\0b\0\0", 6}, {"\1abcdefg", 8}, {"\1a\0\0b\0", 6}, {"\1a\0\0\n\0\0", 7}, {"\1a\0\0b\0\0\0", 8},
         };
         Finding finding = {0};
 
@@ -123,6 +192,9 @@ int main(void) {
                 cmocka_unit_test(a_remedy_that_is_the_beginning_of_another_is_said_too),
                 cmocka_unit_test(a_peers_words_are_cleaned),
                 cmocka_unit_test(words_are_bounded_at_a_characters_end),
+                cmocka_unit_test(fixes_belong_to_what_was_observed),
+                cmocka_unit_test(a_fix_is_shown_as_a_shell_would_take_it),
+                cmocka_unit_test(what_could_not_be_shown_as_it_is_is_no_fix),
                 cmocka_unit_test(a_finding_arrives_as_it_was_sent),
                 cmocka_unit_test(the_largest_finding_arrives),
                 cmocka_unit_test(bytes_that_are_no_finding_are_refused),

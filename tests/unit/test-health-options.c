@@ -58,9 +58,9 @@ TEST(without_options_all_is_looked_at_where_it_usually_is) {
 
         PARSE(&fixture);
         assert_taken(&fixture);
-        assert_string_equal(fixture.options.inspection.config_path, "/etc/tee/tee.conf");
-        assert_string_equal(fixture.options.inspection.agent_socket, "/run/tee/agent.sock");
-        assert_int_equal(fixture.options.inspection.deadline_ms, 10000);
+        assert_string_equal(fixture.options.inspection.places.config_path, "/etc/tee/tee.conf");
+        assert_string_equal(fixture.options.inspection.places.agent_socket, "/run/tee/agent.sock");
+        assert_int_equal(fixture.options.inspection.deadline_ms, 0);
         assert_int_equal(fixture.options.only_size, 0);
         assert_false(fixture.options.json || fixture.options.list || fixture.options.done);
 }
@@ -71,13 +71,21 @@ TEST(each_option_is_taken) {
         PARSE(&fixture, "--only", "agent", "-o", "host.cgroups", "--json", "--config", "c", "--socket", "s",
               "--timeout", "3");
         assert_taken(&fixture);
-        assert_string_equal(fixture.options.inspection.config_path, "c");
-        assert_string_equal(fixture.options.inspection.agent_socket, "s");
+        assert_string_equal(fixture.options.inspection.places.config_path, "c");
+        assert_string_equal(fixture.options.inspection.places.agent_socket, "s");
         assert_int_equal(fixture.options.inspection.deadline_ms, 3000);
         assert_int_equal(fixture.options.only_size, 2);
         assert_string_equal(fixture.options.only[0], "agent");
         assert_string_equal(fixture.options.only[1], "host.cgroups");
         assert_true(fixture.options.json);
+        PARSE(&fixture, "--probe=direct", "--fix", "--yes", "--json");
+        assert_taken(&fixture);
+        assert_int_equal(fixture.options.inspection.places.probe_mode, PROBE_DIRECT);
+        assert_true(fixture.options.probe && fixture.options.fix && fixture.options.yes);
+        PARSE(&fixture, "-p", "--only", "agent");
+        assert_taken(&fixture);
+        assert_int_equal(fixture.options.inspection.places.probe_mode, PROBE_AUTO);
+        assert_string_equal(fixture.options.only[1], "probe");
         PARSE(&fixture, "--list", "--only=docker");
         assert_taken(&fixture);
         assert_true(fixture.options.list);
@@ -89,14 +97,14 @@ TEST(the_agents_socket_is_taken_from_the_environment_as_tee_run_does) {
         assert_int_equal(setenv("TEE_SOCKET", "/e", true), 0);
         PARSE(&fixture);
         assert_taken(&fixture);
-        assert_string_equal(fixture.options.inspection.agent_socket, "/e");
+        assert_string_equal(fixture.options.inspection.places.agent_socket, "/e");
         PARSE(&fixture, "-s", "/o");
         assert_taken(&fixture);
-        assert_string_equal(fixture.options.inspection.agent_socket, "/o");
+        assert_string_equal(fixture.options.inspection.places.agent_socket, "/o");
         assert_int_equal(setenv("TEE_SOCKET", "", true), 0);
         PARSE(&fixture);
         assert_taken(&fixture);
-        assert_string_equal(fixture.options.inspection.agent_socket, "/run/tee/agent.sock");
+        assert_string_equal(fixture.options.inspection.places.agent_socket, "/run/tee/agent.sock");
 }
 
 TEST(a_mistyped_check_is_refused_with_what_there_is) {
@@ -108,6 +116,22 @@ TEST(a_mistyped_check_is_refused_with_what_there_is) {
                 assert_contains(fixture.said, "config, host, runsc, docker");
                 assert_wrong(&fixture, "no check and no group");
         }
+}
+
+TEST(a_mistyped_page_is_refused_with_the_nearest) {
+        static const struct {
+                const char *word, *meant;
+        } cases[] = {{"agent.gat", "agent.gate"}, {"gate", "agent.gate"}, {"prob.memory", "probe.memory"}, {"", "?"}};
+        Fixture fixture;
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                PARSE(&fixture, "--explain", cases[i].word);
+                assert_contains(fixture.said, cases[i].meant);
+                assert_wrong(&fixture, "there is no check");
+        }
+        PARSE(&fixture, "--explain", "agent.gate");
+        assert_string_equal(fixture.options.explain, "agent.gate");
+        assert_taken(&fixture);
 }
 
 TEST(a_timeout_that_is_no_time_is_refused) {
@@ -131,6 +155,14 @@ TEST(other_wrong_use_is_refused) {
         assert_wrong(&fixture, "unexpected argument 'agent'");
         PARSE(&fixture, "--list", "--json");
         assert_wrong(&fixture, "--list does not go together with '--json'");
+        PARSE(&fixture, "--list", "--fix");
+        assert_wrong(&fixture, "--list does not go together with '--fix'");
+        PARSE(&fixture, "--yes");
+        assert_wrong(&fixture, "without '--fix'");
+        PARSE(&fixture, "--fix", "--json");
+        assert_wrong(&fixture, "--fix wants '--yes'");
+        PARSE(&fixture, "--probe=agnet");
+        assert_wrong(&fixture, "--probe is agent, direct or auto, not 'agnet'");
         PARSE(&fixture, "--config", "");
         assert_wrong(&fixture, "--config");
         PARSE(&fixture, "--socket", "");
@@ -175,6 +207,7 @@ int main(void) {
                 WITH_ENVIRONMENT(each_option_is_taken),
                 WITH_ENVIRONMENT(the_agents_socket_is_taken_from_the_environment_as_tee_run_does),
                 WITH_ENVIRONMENT(a_mistyped_check_is_refused_with_what_there_is),
+                WITH_ENVIRONMENT(a_mistyped_page_is_refused_with_the_nearest),
                 WITH_ENVIRONMENT(a_timeout_that_is_no_time_is_refused),
                 WITH_ENVIRONMENT(other_wrong_use_is_refused),
                 WITH_ENVIRONMENT(more_than_can_be_kept_of_only_is_refused),

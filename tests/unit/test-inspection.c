@@ -14,7 +14,7 @@
 #define DEADLINE_MS UINT64_C(300)
 
 static void look_well(Context *context, Finding *finding) {
-        finding_pass(finding, "config %s, agent %s", context->config_path, context->agent_socket);
+        finding_pass(finding, "config %s, agent %s", context->places.config_path, context->places.agent_socket);
 }
 
 static void look_and_fail(Context *context, Finding *finding) {
@@ -64,13 +64,15 @@ static void look_and_talk(Context *context, Finding *finding) {
         finding_pass(finding, "fine");
 }
 
-static const Inspection inspection = {.config_path = "c", .agent_socket = "s", .deadline_ms = DEADLINE_MS};
+static Loop loop;
+static const Inspection inspection = {
+        .loop = &loop, .places = {.config_path = "c", .agent_socket = "s"}, .deadline_ms = DEADLINE_MS};
 
 static void expect(void (*look)(Context *, Finding *), Verdict verdict, const char *seen) {
         Check check = {.id = "test.it", .title = "it is so", .look = look};
         Finding finding;
 
-        inspection_run(&inspection, &check, &finding);
+        assert_int_equal(inspection_run(&inspection, &check, &finding), 0);
         assert_case(finding.verdict == verdict, "%s: %s", verdict_name(finding.verdict), finding.seen);
         assert_contains(finding.seen, seen);
         finding_deinit(&finding);
@@ -159,13 +161,48 @@ TEST(a_check_whose_ground_is_missing_is_skipped_with_its_name) {
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
                 inspected[i].place.check = cases[i].check;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                inspection_next(&inspection, inspected, i);
+                assert_int_equal(inspection_next(&inspection, inspected, i), 0);
                 assert_case(inspected[i].finding.verdict == cases[i].verdict, "case %zu: %s", i,
                             inspected[i].finding.seen);
                 assert_contains(inspected[i].finding.seen, cases[i].seen);
         }
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-                finding_deinit(&inspected[i].finding);
+                inspected_deinit(&inspected[i]);
+}
+
+/* ---- what a check makes ---- */
+
+static void make_and_wait(Context *context, Finding *finding) {
+        (void) kill(getppid(), SIGTERM);
+        (void) loop_sleep(&context->loop, 600 * USEC_PER_SEC);
+        finding_pass(finding, "taken down");
+}
+
+static void take_away(Context *context, Finding *finding) {
+        (void) context;
+        finding_fail(finding, "rmdir", "seen by tidy");
+}
+
+TEST(what_a_killed_check_has_made_is_taken_away) {
+        Check check = {.id = "test.it", .look = look_deafly, .tidy = take_away};
+        Finding finding;
+
+        assert_int_equal(inspection_run(&inspection, &check, &finding), 0);
+        assert_contains(finding.seen, "no verdict after 0.3 s");
+        assert_contains(finding.seen, "seen by tidy");
+        finding_deinit(&finding);
+}
+
+TEST(an_interrupted_check_comes_to_its_end_first) {
+        Check check = {.id = "test.it", .look = make_and_wait, .deadline_ms = 60000};
+        Inspection patient = {.loop = &loop, .places = inspection.places};
+        Finding finding;
+
+        assert_int_equal(inspection_run(&patient, &check, &finding), -EINTR);
+        assert_contains(finding.seen, "taken down");
+        finding_deinit(&finding);
+        assert_true(loop.interrupted);
+        loop_pardon(&loop);
 }
 
 int main(void) {
@@ -177,7 +214,11 @@ int main(void) {
                 cmocka_unit_test(what_a_check_prints_does_not_get_into_the_report),
                 cmocka_unit_test(no_descriptor_and_no_child_is_left),
                 cmocka_unit_test(a_check_whose_ground_is_missing_is_skipped_with_its_name),
+                cmocka_unit_test(what_a_killed_check_has_made_is_taken_away),
+                cmocka_unit_test(an_interrupted_check_comes_to_its_end_first),
         };
 
+        if (loop_init(&loop) < 0)
+                return EXIT_FAILURE;
         return RUN_TESTS(tests);
 }

@@ -135,14 +135,17 @@ TEST(the_document_has_every_field) {
 
         CLEANUP_JSON cJSON *document = document_new(&host, all, ARRAY_SIZE(all), &tally);
         text = cJSON_PrintUnformatted(document);
-        wanted = text_format("{\"version\":\"%s\",\"host\":{\"name\":\"host\",\"system\":\"Debian\",\"kernel\":\"6.1\","
-                             "\"machine\":\"x86_64\",\"user_id\":%u},\"checks\":["
-                             "{\"id\":\"a.alpha\",\"group\":\"a\",\"title\":\"alpha is there\",\"verdict\":\"pass\","
-                             "\"seen\":\"it is\",\"remedy\":null,\"duration_ms\":1.5},"
-                             "{\"id\":\"b.beta_long\",\"group\":\"b\",\"title\":\"beta is\",\"verdict\":\"fail\","
-                             "\"seen\":\"it is not\",\"remedy\":\"make it\",\"duration_ms\":1.5}],"
-                             "\"counts\":{\"pass\":1,\"skip\":0,\"warn\":0,\"fail\":1},\"exit_status\":2}",
-                             TEE_VERSION, (unsigned) geteuid());
+        wanted = text_format(
+                "{\"version\":\"%s\",\"host\":{\"name\":\"host\",\"system\":\"Debian\",\"kernel\":\"6.1\","
+                "\"machine\":\"x86_64\",\"user_id\":%u},\"checks\":["
+                "{\"id\":\"a.alpha\",\"group\":\"a\",\"title\":\"alpha is there\",\"verdict\":\"pass\","
+                "\"seen\":\"it "
+                "is\",\"remedy\":null,\"fixes\":[],\"repairs\":[],\"verdict_before\":null,\"duration_ms\":1.5},"
+                "{\"id\":\"b.beta_long\",\"group\":\"b\",\"title\":\"beta is\",\"verdict\":\"fail\","
+                "\"seen\":\"it is not\",\"remedy\":\"make "
+                "it\",\"fixes\":[],\"repairs\":[],\"verdict_before\":null,\"duration_ms\":1.5}],"
+                "\"counts\":{\"pass\":1,\"skip\":0,\"warn\":0,\"fail\":1},\"exit_status\":2}",
+                TEE_VERSION, (unsigned) geteuid());
         assert_string_equal(text, wanted);
 }
 

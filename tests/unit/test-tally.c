@@ -71,7 +71,7 @@ static bool is_in(const CheckPlace *places, size_t size, const char *id) {
 
 TEST(each_check_has_an_id_of_its_own_below_its_group) {
         CheckPlace places[CHECKS_MAX];
-        size_t size = checks_select(NULL, 0, places);
+        size_t size = checks_select(&(CheckChoice){.on_demand = true}, places);
 
         assert_true(size >= 12);
         for (size_t i = 0; i < size; i++) {
@@ -89,7 +89,7 @@ TEST(each_check_has_an_id_of_its_own_below_its_group) {
 
 TEST(what_a_check_needs_comes_before_it) {
         CheckPlace places[CHECKS_MAX];
-        size_t size = checks_select(NULL, 0, places);
+        size_t size = checks_select(&(CheckChoice){.on_demand = true}, places);
 
         for (size_t i = 0; i < size; i++)
                 if (places[i].check->needs)
@@ -100,15 +100,18 @@ TEST(checks_are_picked_by_id_and_by_group_once_and_in_their_order) {
         static const char *const words[] = {"agent.gate", "host", "host.cgroups"}, *const none[] = {"gate"};
         CheckPlace places[CHECKS_MAX];
 
-        size_t size = checks_select(words, 3, places);
+        size_t size = checks_select(&(CheckChoice){.words = words, .words_size = 3}, places);
 
         assert_int_equal(size, group_host.size + 1);
         assert_string_equal(places[0].check->id, "host.linux_and_architecture");
         assert_string_equal(places[1].check->id, "host.cgroups");
         assert_string_equal(places[size - 1].check->id, "agent.gate");
         assert_string_equal(places[size - 1].group->name, "agent");
-        assert_int_equal(checks_select(none, 1, places), 0);
+        assert_int_equal(checks_select(&(CheckChoice){.words = none, .words_size = 1}, places), 0);
+        assert_true(checks_select(&(CheckChoice){0}, places) <
+                    checks_select(&(CheckChoice){.on_demand = true}, places));
         assert_true(checks_have("host"));
+        assert_true(checks_have("probe"));
         assert_false(checks_have("host."));
         assert_false(checks_have(""));
 }
