@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#define DEFAULT_CONFIG "/etc/tee/tee.conf"
 #define DEFAULT_RUNS 10
 #define EXIT_INTERRUPTED 130
 
@@ -35,7 +34,7 @@ static void print_help(void) {
                      "  -r, --runtime NAME  deno unless given; a runtime for TypeScript\n"
                      "  -j, --json          print the figures as JSON\n"
                      "      --svg FILE      draw them, too\n"
-                     "  -c, --config FILE   read FILE instead of " DEFAULT_CONFIG "\n"
+                     "  -c, --config FILE   read FILE instead of " CONFIG_PATH "\n"
                      "  -h, --help          show this help\n"
                      "  -V, --version       show the version\n"
                      "\n"
@@ -99,7 +98,7 @@ static int parse_options(Options *options, int argc, char *argv[]) {
         };
         int option, r = 0;
 
-        *options = (Options){.config = DEFAULT_CONFIG, .runtime = "deno", .runs = DEFAULT_RUNS};
+        *options = (Options){.config = CONFIG_PATH, .runtime = "deno", .runs = DEFAULT_RUNS};
         while (r >= 0 && !options->done && (option = getopt_long(argc, argv, "n:r:jc:hV", names, NULL)) >= 0)
                 r = take_option(options, option);
         return r >= 0 && !options->done && argv[optind] ? wrong("unexpected argument", argv[optind]) : r;

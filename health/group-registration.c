@@ -118,14 +118,16 @@ static void look_at_missing(Context *context, const Config *config, Finding *fin
         CLEANUP_FREE char *reason = NULL;
         int r = registration_read(config->docker_daemon_json, config->oci_runtime, &runtime, &reason);
 
-        if (r >= 0 && registration_path(runtime))
+        if (r >= 0 && registration_path(runtime)) {
                 finding_fail(finding, REMEDY_RELOAD,
                              "the OCI runtime %s is in %s, but the running Docker has not read it", config->oci_runtime,
                              config->docker_daemon_json);
-        else
+                finding_fix(finding, "systemctl", "reload", "docker");
+        } else {
                 finding_fail(finding, context_install(context, false),
                              "the running Docker knows no OCI runtime '%s' (unknown or invalid runtime name: %s)",
                              config->oci_runtime, config->oci_runtime);
+        }
 }
 
 static void look_at_running(Context *context, Finding *finding) {

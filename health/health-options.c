@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEFAULT_CONFIG "/etc/tee/tee.conf"
 #define DEADLINE_S_MAX 3600U
 
 static void print_help(void) {
@@ -28,7 +27,7 @@ static void print_help(void) {
                      "  -e, --explain ID       what a check looks at, why, and what to do\n"
                      "  -l, --list             the checks, without running them\n"
                      "  -j, --json             the report as JSON\n"
-                     "  -c, --config FILE      the agent's configuration (" DEFAULT_CONFIG ")\n"
+                     "  -c, --config FILE      the agent's configuration (" CONFIG_PATH ")\n"
                      "  -s, --socket PATH      the agent's socket ($TEE_SOCKET, else " AGENT_SOCKET ")\n"
                      "  -t, --timeout SECONDS  longest time for one check (10; 60 for those of --probe)\n"
                      "  -h, --help             show this help\n"
@@ -194,7 +193,7 @@ int health_options_parse(HealthOptions *ret, int argc, char *argv[]) {
         int option, r = 0;
 
         *ret = (HealthOptions){
-                .inspection.places = {.config_path = DEFAULT_CONFIG,
+                .inspection.places = {.config_path = CONFIG_PATH,
                                       .agent_socket = socket && socket[0] ? socket : AGENT_SOCKET},
         };
         while (r >= 0 && !ret->done && (option = getopt_long(argc, argv, "o:p::fye:ljc:s:t:hV", names, NULL)) >= 0)

@@ -18,6 +18,7 @@ static bool is_writable(const char *path, const struct stat *st, Finding *findin
                 return false;
         finding_fail(finding, remedy, "%s has the mode %04o: everybody may change what Docker runs as root", path,
                      st->st_mode & 07777);
+        finding_fix(finding, "chmod", "o-w", path);
         return true;
 }
 
@@ -33,6 +34,7 @@ bool program_access_judge(const char *path, Finding *finding) {
                 make_chmod(&remedy, path);
                 finding_fail(finding, remedy, "%s has the mode %04o: runsc has to be readable and executable by all",
                              path, st.st_mode & 07777);
+                finding_fix(finding, "chmod", "a+rx", path);
                 return false;
         }
         for (char *slash = strrchr(part, '/'); slash && slash != part; slash = strrchr(part, '/')) {

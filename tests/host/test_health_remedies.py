@@ -74,11 +74,12 @@ class Remedies:
             self.assertEqual(check["remedy"], remedy)
         return check
 
-    def see_and_mend(self, name, verdict, words, remedy=None, others=()):
-        """The check ends so; when its remedy has been typed, it passes, and so do others."""
+    def see_and_mend(self, name, verdict, words, remedy=None, others=(), fix=False):
+        """The check ends so; when its remedy has been typed, or tee-health has done what is safe, it passes, and so do
+        others."""
         with self.subTest(check=name, words=words):
             check = self.see(name, verdict, words, remedy)
-            self.host.succeed(check["remedy"])
+            self.host.succeed(["tee-health", "--fix", "--yes", "--only", name] if fix else check["remedy"])
             for one in (name, *others):
                 wait_for(f"{one} to pass", lambda one=one: self.look(one)["verdict"] == "pass", 20)
 
@@ -185,9 +186,9 @@ class RemediesBookworm(Remedies, InstallTestCase):
             self.assertEqual(self.look(name)["verdict"], "pass", self.look(name))
 
         self.host.succeed(["chmod", "0700", runsc])
-        self.see_and_mend("runsc.program", "fail", "mode 0700", f"chmod a+rx {runsc}")
+        self.see_and_mend("runsc.program", "fail", "mode 0700", f"chmod a+rx {runsc}", fix=True)
         self.host.succeed(["chmod", "0777", runsc])
-        self.see_and_mend("runsc.program", "fail", "mode 0777", f"chmod o-w {runsc}")
+        self.see_and_mend("runsc.program", "fail", "mode 0777", f"chmod o-w {runsc}", fix=True)
         self.host.succeed(["chmod", "0700", "/usr/bin"])
         self.see_and_mend("runsc.program", "fail", "lies in /usr/bin", "chmod a+rx /usr/bin")
 
@@ -236,6 +237,9 @@ class RemediesBookworm(Remedies, InstallTestCase):
         self.write({**good, "runtimes": {}})
         self.write(good, reload=False)
         self.see_and_mend("registration.running", "fail", "has not read it", "systemctl reload docker", both)
+        self.write({**good, "runtimes": {}})
+        self.write(good, reload=False)
+        self.see_and_mend("registration.running", "fail", "has not read it", "systemctl reload docker", both, fix=True)
         self.write({**good, "runtimes": {}}, reload=False)
         self.see("registration.daemon_json", "fail", "has no OCI runtime 'runsc'", INSTALL)
         self.see_and_mend("registration.running", "fail", "next restart loses it", INSTALL, both)

@@ -44,7 +44,7 @@ class TeeHealth(Checker, AgentTestCase):
         self.assertEqual(report.document["host"]["kernel"], os.uname().release)
         for name, check in report.checks.items():
             self.assertEqual(check["group"], name.split(".")[0])
-            self.assertEqual(check["remedy"] is None, check["verdict"] == "pass")
+            self.assertTrue(check["verdict"] == "skip" or (check["remedy"] is None) == (check["verdict"] == "pass"), check)
 
     def assert_well(self, report):
         verdicts = report.verdicts()
@@ -144,17 +144,6 @@ class TeeHealth(Checker, AgentTestCase):
         for option in options:
             self.assertIn(f"Fl {option[1:]}", manual.replace(" , ", " Fl "))
             self.assertIn(option, completion)
-
-    def test_pages_are_about_checks_and_fit_a_terminal(self):
-        titles = dict(line.split(None, 1) for line in self.tee_health("--list").stdout.splitlines())
-        pages = sorted((pathlib.Path(__file__).resolve().parents[2] / "health" / "pages").glob("*.txt"))
-        self.assertGreater(len(pages), 20)
-        for page in pages:
-            with self.subTest(page=page.name):
-                lines = page.read_text(encoding="utf-8").splitlines()
-                self.assertEqual(lines[0], titles[page.stem])
-                self.assertTrue(12 <= len(lines) <= 35, len(lines))
-                self.assertLessEqual(max(map(len, lines)), 78)
 
     # --- on a terminal ---
 

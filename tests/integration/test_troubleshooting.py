@@ -125,6 +125,7 @@ class Guide(unittest.TestCase):
             self.assertTrue(names)
             for name in names:
                 self.assertIn(name, CHECKS + PROBES)
+                self.assertIn("guide", (PAGES / f"{name}.txt").read_text(encoding="utf-8"), name)
 
 
 class Pages(unittest.TestCase):
@@ -136,16 +137,18 @@ class Pages(unittest.TestCase):
         self.assertEqual(sorted(path.stem for path in PAGES.iterdir()), sorted(CHECKS + PROBES))
 
     def test_pages_are_shown_as_they_are(self):
+        listed = subprocess.run([TEE_HEALTH, "--probe", "--list"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                timeout=patience(10), check=True).stdout
+        titles = dict(line.split(None, 1) for line in listed.splitlines())
         for path in sorted(PAGES.iterdir()):
             text = path.read_text(encoding="utf-8")
             lines = text.splitlines()
             with self.subTest(page=path.name):
                 done = self.explain(path.stem)
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, text, ""))
-                self.assertTrue(lines[0].strip())
+                self.assertEqual(lines[0], titles[path.stem])
                 self.assertTrue(12 <= len(lines) <= 35, len(lines))
                 self.assertEqual([line for line in lines if len(line) > 78 or line != line.rstrip()], [])
-                self.assertIn("guide", text)
 
     def test_unknown_page_names_the_nearest(self):
         done = self.explain("agent.gat")
