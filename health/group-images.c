@@ -6,12 +6,27 @@
 #include <errno.h>
 #include <string.h>
 
-#define REMEDY_REFRESH "tee-install --refresh-runtimes"
-
 /* tee-install makes these two from what it knows itself; others need to be told from what (--image). */
 static void offer_making(const ConfigRuntime *runtime, Finding *finding) {
         if (strcmp(runtime->name, "deno") == 0 || strcmp(runtime->name, "sh") == 0)
                 finding_fix(finding, "tee-install", "--with-runtime", runtime->name);
+}
+
+/* What tee-install has made it can refresh; in the Docker, and under the names, of this tee.conf. */
+static void judge_other_guest(const Context *context, const ConfigRuntime *runtime, const cJSON *image,
+                              const char *guest, Finding *finding) {
+        const char *config = context->places.config_path;
+        bool is_ours = docker_image_label(image, TEE_IMAGE_LABEL_RECIPE), is_usual = strcmp(config, CONFIG_PATH) == 0;
+        CLEANUP_FREE char *remedy = is_ours ? text_format("tee-install --refresh-runtimes%s%s",
+                                                          is_usual ? "" : " --config ", is_usual ? "" : config)
+                                            : text_format("tee-install --with-runtime %s", runtime->name);
+
+        finding_fail(finding, remedy, "runtime %s: the image %s has tee-guest %.32s, and this is %s", runtime->name,
+                     runtime->image, guest, TEE_VERSION);
+        if (is_ours && is_usual)
+                finding_fix(finding, "tee-install", "--refresh-runtimes");
+        else if (is_ours)
+                finding_fix(finding, "tee-install", "--refresh-runtimes", "--config", config);
 }
 
 /* Returns false when Docker could not tell: it would hardly tell more of the next one. */
@@ -31,9 +46,7 @@ static bool look_at_image(Context *context, const ConfigRuntime *runtime, Findin
                 finding_fail(finding, remedy, "runtime %s: there is no tee-guest in the image %s", runtime->name,
                              runtime->image);
         } else if (strcmp(guest, TEE_VERSION) != 0) {
-                finding_fail(finding, REMEDY_REFRESH, "runtime %s: the image %s has tee-guest %.32s, and this is %s",
-                             runtime->name, runtime->image, guest, TEE_VERSION);
-                finding_fix(finding, "tee-install", "--refresh-runtimes");
+                judge_other_guest(context, runtime, image, guest, finding);
         } else {
                 finding_pass(finding, "%s: %s, tee-guest %s", runtime->name, runtime->image, guest);
         }

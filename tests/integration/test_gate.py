@@ -331,7 +331,7 @@ class Images(ShutGate, AgentTestCase):
         for image in ("tee-test-late", "tee-test-old", "tee-test-bare"):
             docker().untag(image)
             cls.addClassCleanup(docker().untag, image)
-        docker().import_tar("tee-test-old", "tee.guest.version=0.0.1-older")
+        docker().import_tar("tee-test-old", "tee.guest.version=0.0.1-older%20tee.recipe=0")
         docker().import_tar("tee-test-bare", "unrelated=label")
         super().setUpClass()
 

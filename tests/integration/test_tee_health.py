@@ -527,13 +527,16 @@ class TeeHealth(Checker, AgentTestCase):
     # --- images ---
 
     def test_images_that_are_missing_or_have_another_guest(self):
-        for image in ("tee-test-old", "tee-test-bare"):
+        for image in ("tee-test-old", "tee-test-foreign", "tee-test-bare"):
             self.addCleanup(docker().untag, image)
-        docker().import_tar("tee-test-old", "tee.guest.version=0.0.1-older")
+        docker().import_tar("tee-test-old", "tee.guest.version=0.0.1-older%20tee.recipe=0")
+        docker().import_tar("tee-test-foreign", "tee.guest.version=0.0.1-older")
         docker().import_tar("tee-test-bare", "unrelated=label")
-        make, refresh = ["tee-install", "--with-runtime", "sh"], ["tee-install", "--refresh-runtimes"]
+        make = ["tee-install", "--with-runtime", "sh"]
+        refresh = ["tee-install", "--refresh-runtimes", "--config", str(self.folder / "tee.conf")]
         for image, words, remedy, fixes in (("tee-test-none:latest", "no image", make, [make]),
                                             ("tee-test-old:latest", "0.0.1-older", refresh, [refresh]),
+                                            ("tee-test-foreign:latest", "0.0.1-older", make, []),
                                             ("tee-test-bare:latest", "no tee-guest", make, [])):
             with self.subTest(image=image):
                 check = self.see("images.runtimes", "fail", image, " ".join(remedy),
