@@ -86,17 +86,23 @@ static size_t free_places(const Agent *agent) {
 static void notify_status(Agent *agent) {
         StatusInput input = status_input(agent);
 
-        notifier_set_status(agent->notifier, agent->draining ? text_format("Stopping, %zu running", input.running)
-                                                             : status_line(&input));
+        CLEANUP_FREE char *line = status_line(&input);
+
+        notifier_set_status(agent->notifier,
+                            text_format("%s%s", agent->draining ? "Stopping. " : "", line ? line : ""));
 }
 
 /* ---- sandboxes that stand ready ---- */
 
 static void on_failure(Agent *agent, SandboxFailure failure) {
-        if (failure == SANDBOX_E_NOT_GVISOR)
+        if (failure == SANDBOX_E_NOT_GVISOR) {
+                log_message(LOG_ERR, MESSAGE_GATE_NOT_GVISOR,
+                            "A sandbox has not proven that its kernel is gVisor; nothing runs until the gate is proven "
+                            "anew");
                 gate_distrust(agent->gate); /* nothing may pass until that is understood */
-        else if (failure != 0)
+        } else if (failure != 0) {
                 gate_check(agent->gate);
+        }
 }
 
 static void on_pool_changed(void *userdata) {
@@ -165,7 +171,8 @@ static void on_job_ended(Job *job, const Result *result, const Refusal *refusal,
                 journal_execution_ended(runtime, job_uid(job), result);
         } else {
                 metrics_refused(agent->metrics, refusal);
-                journal_refused(agent->journal, execution_id(job_execution(job)), runtime, job_uid(job), refusal);
+                (failure != 0 ? journal_sandbox_failed : journal_refused)(
+                        agent->journal, execution_id(job_execution(job)), runtime, job_uid(job), refusal);
         }
         on_failure(agent, failure);
         job_finish(agent, job);
@@ -175,6 +182,15 @@ static void on_job_ended(Job *job, const Result *result, const Refusal *refusal,
  * bounded by their own limits. */
 static size_t answers_bound(const Agent *agent) {
         return (size_t) agent->config->answers_mb * 1024 * 1024;
+}
+
+/* Of its client. */
+static uid_t uid_of(const Agent *agent, const Execution *execution) {
+        const Job *job = agent->jobs;
+
+        while (job && job_execution(job) != execution)
+                job = job_next(job);
+        return job ? job_uid(job) : (uid_t) -1;
 }
 
 /* Starts or refuses an execution, or leaves it waiting. Returns false when those behind it have to wait, too: not for
@@ -202,7 +218,7 @@ static bool pump_one(Execution *execution, void *userdata) {
         admission_remove(agent->admission, execution);
         if (!agent->config->gvisor_enabled) {
                 metrics_begun_without_gvisor(agent->metrics);
-                log_message(LOG_WARNING, MESSAGE_EXECUTION_WITHOUT_GVISOR, "%s", banner_execution_without_gvisor);
+                journal_begun_without_gvisor(execution_id(execution), runtime->name, uid_of(agent, execution));
         }
         execution_start(execution, &(ExecutionStart){
                                            .context = &context,
@@ -305,10 +321,12 @@ static uint64_t longest_wait_ms(const Config *config, const Request *request) {
         return wall_ms < config->queue_ms ? wall_ms : config->queue_ms;
 }
 
-/* Everything that can refuse a request before it becomes an execution, from the request itself to the queue. */
-static int admit(Agent *agent, HttpExchange *exchange, Refusal *ret_refusal) {
+/* Everything that can refuse a request before it becomes an execution, from the request itself to the queue.
+ * *ret_runtime is the one that it asks for, once that is known to be one; it belongs to the configuration. */
+static int admit(Agent *agent, HttpExchange *exchange, const char **ret_runtime, Refusal *ret_refusal) {
         CLEANUP(request_freep) Request *request = NULL;
         const Buffer *body = http_exchange_body(exchange);
+        const ConfigRuntime *runtime;
         bool streaming = false;
         uint64_t wait_ms;
         Job *job;
@@ -322,6 +340,8 @@ static int admit(Agent *agent, HttpExchange *exchange, Refusal *ret_refusal) {
                 return set_out_of_memory(ret_refusal);
         if (r < 0)
                 return r;
+        runtime = config_runtime(agent->config, request->runtime);
+        *ret_runtime = runtime ? runtime->name : NULL;
         if (agent->draining)
                 return refusal_set(ret_refusal, 503, "shutting_down", NULL, NULL, "the agent is stopping");
         gate_knock(agent->gate);
@@ -345,10 +365,11 @@ static int admit(Agent *agent, HttpExchange *exchange, Refusal *ret_refusal) {
 }
 
 static void handle_execute(HttpExchange *exchange, void *userdata) {
+        const char *runtime = NULL;
         Refusal refusal = {0};
 
-        if (admit(userdata, exchange, &refusal) < 0)
-                refuse(userdata, exchange, NULL, &refusal);
+        if (admit(userdata, exchange, &runtime, &refusal) < 0)
+                refuse(userdata, exchange, runtime, &refusal);
 }
 
 static void handle_status(HttpExchange *exchange, void *userdata) {
@@ -388,13 +409,16 @@ static void handle_health(HttpExchange *exchange, void *userdata) {
 static void on_gone(HttpExchange *exchange, void *userdata) {
         Agent *agent = userdata;
         Job *job = http_exchange_userdata(exchange);
+        Execution *execution;
         const char *runtime;
 
         if (!job)
                 return;
-        runtime = execution_request(job_execution(job))->runtime;
+        execution = job_execution(job);
+        runtime = execution_request(execution)->runtime;
         metrics_client_left(agent->metrics, runtime);
-        journal_client_left(execution_id(job_execution(job)), runtime, job_uid(job));
+        journal_client_left(agent->journal, runtime, job_uid(job), execution_is_started(execution),
+                            execution_result(execution));
         job_finish(agent, job);
 }
 
@@ -414,11 +438,11 @@ static void on_settled(void *userdata) {
                 wake_pump(agent);
 }
 
-static void on_http_refused(const Refusal *refusal, void *userdata) {
+static void on_http_refused(const Refusal *refusal, uid_t client, void *userdata) {
         Agent *agent = userdata;
 
         metrics_refused(agent->metrics, refusal);
-        journal_refused(agent->journal, NULL, NULL, (uid_t) -1, refusal);
+        journal_refused(agent->journal, NULL, NULL, client, refusal);
 }
 
 static const HttpRoute routes[] = {

@@ -92,12 +92,18 @@ const Request *execution_request(const Execution *execution) {
         return execution->request;
 }
 
-bool execution_is_started(const Execution *execution) {
-        return execution->state != EXECUTION_QUEUED;
-}
-
 static bool program_was_sent(const Execution *execution) {
         return execution->state == EXECUTION_RUNNING || execution->state == EXECUTION_STOPPING;
+}
+
+const Result *execution_result(Execution *execution) {
+        if (program_was_sent(execution))
+                execution->result.run_usec = now_usec() - execution->run_usec;
+        return &execution->result;
+}
+
+bool execution_is_started(const Execution *execution) {
+        return execution->state != EXECUTION_QUEUED;
 }
 
 static uint64_t limit(const Execution *execution, ConfigLimitName name) {
@@ -185,6 +191,18 @@ static bool outcome_is_limit(Outcome outcome) {
         return outcome >= OUTCOME_WALL_LIMIT && outcome <= OUTCOME_DISK_LIMIT;
 }
 
+/* A sandbox is no witness of time: it cannot have run for longer than since it got its program, nor on more processors
+ * than it may have processes. (gVisor counts tasks that wait for one, too.) */
+static void take_times(Execution *execution, const FrameExit *report) {
+        Result *result = &execution->result;
+        uint64_t elapsed_usec = now_usec() - execution->run_usec, most_usec;
+
+        if (__builtin_mul_overflow(elapsed_usec, limit(execution, CONFIG_LIMIT_PROCESSES) + 1, &most_usec))
+                most_usec = UINT64_MAX;
+        result->run_usec = report->run_usec < elapsed_usec ? report->run_usec : elapsed_usec;
+        result->cpu_usec = report->cpu_usec < most_usec ? report->cpu_usec : most_usec;
+}
+
 static void on_exited(const FrameExit *report, void *userdata) {
         Execution *execution = userdata;
         Result *result = &execution->result;
@@ -198,9 +216,8 @@ static void on_exited(const FrameExit *report, void *userdata) {
                 result->signal = (int) report->value;
         }
         result->has_usage = true;
-        result->cpu_usec = report->cpu_usec;
         result->memory_peak_bytes = report->memory_peak_bytes;
-        result->run_usec = report->run_usec;
+        take_times(execution, report);
         result->output.bytes = report->stdout_bytes;
         result->error_output.bytes = report->stderr_bytes;
         retired_add(execution->retired, TAKE_PTR(execution->sandbox));

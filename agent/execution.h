@@ -33,6 +33,9 @@ DEFINE_CLEANUP(Execution *, execution_free)
 const char *execution_id(const Execution *execution);
 const Request *execution_request(const Execution *execution);
 
+/* What is known of it by now, before it has ended. Belongs to it. */
+const Result *execution_result(Execution *execution);
+
 /* Has it been given a sandbox? */
 bool execution_is_started(const Execution *execution);
 

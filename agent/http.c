@@ -152,7 +152,7 @@ static void peer_refuse_late(Peer *peer) {
                 answer = NULL;
         if (answer)
                 (void) send(peer->fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
-        peer->http->options.refused(&refusal, peer->http->options.userdata);
+        peer->http->options.refused(&refusal, peer->uid, peer->http->options.userdata);
         refusal_deinit(&refusal);
 }
 
@@ -480,7 +480,7 @@ static enum MHD_Result send_response(HttpExchange *exchange) {
 }
 
 static enum MHD_Result refuse_early(HttpExchange *exchange) {
-        exchange->http->options.refused(&exchange->refusal, exchange->http->options.userdata);
+        exchange->http->options.refused(&exchange->refusal, exchange->peer->uid, exchange->http->options.userdata);
         http_exchange_refuse(exchange, &exchange->refusal);
         return send_response(exchange);
 }

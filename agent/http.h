@@ -33,7 +33,7 @@ typedef struct HttpOptions {
         /* An exchange is over, and so is what it held. */
         void (*settled)(void *userdata);
         /* A request was refused here, before handle(). */
-        void (*refused)(const Refusal *refusal, void *userdata);
+        void (*refused)(const Refusal *refusal, uid_t client, void *userdata);
         void *userdata;
 } HttpOptions;
 

@@ -6,10 +6,12 @@ import os
 import pathlib
 import signal
 
+from api import UnixConnection
+from engine import docker
 from harness import Agent, AgentTestCase
 from journald import Journald
 from manuals import message_ids
-from places import guides, wait_for
+from places import VERSION, guides, patience, wait_for
 
 CANARY = "canary0817"
 
@@ -100,7 +102,14 @@ class MessageIds(JournalTestCase):
     """What an operator may have to act on can be selected, and explained by the catalog."""
 
     changes = {"agent": {"max_running": 2}, "runtimes": {
-        "gone": {"image": "tee-test-gone:latest", "entry": "main.sh", "command": ["/bin/busybox", "sh"]}}}
+        "gone": {"image": "tee-test-gone:latest", "entry": "main.sh", "command": ["/bin/busybox", "sh"]},
+        "empty": {"image": "tee-test-empty:latest", "entry": "main.sh", "command": ["/bin/busybox", "sh"]}}}
+
+    @classmethod
+    def setUpClass(cls):
+        docker().import_tar("tee-test-empty", f"tee.guest.version={VERSION}")
+        cls.addClassCleanup(docker().untag, "tee-test-empty")
+        super().setUpClass()
 
     def number(self, name):
         return next(number for number, one in message_ids().items() if one == f"MESSAGE_{name}")
@@ -127,6 +136,14 @@ class MessageIds(JournalTestCase):
         self.agent.reload()
         self.assertIn("agent.max_running", self.wait_message("CONFIGURATION_REFUSED")["MESSAGE"])
 
+    def test_sandbox_that_could_not_be_had_is_told_with_its_reason(self):
+        refusal = self.agent.post({"runtime": "empty", "code": CANARY})
+        self.assertEqual((refusal.status, refusal.error["code"]), (503, "sandbox_failed"), refusal)
+        entry = self.wait_message("SANDBOX_FAILED", TEE_RUNTIME="empty", TEE_CODE="sandbox_failed")
+        self.assertEqual((entry["PRIORITY"], entry["TEE_CLIENT_UID"]), ("4", str(os.getuid())))
+        self.assertEqual(entry["MESSAGE"], f"Refused a request: 503 sandbox_failed, {refusal.error['message']}")
+        self.assertIn("tee-guest", entry["MESSAGE"])
+
     def test_limit(self):
         result = self.agent.run("sh", "tail -f /dev/null", limits={"wall_ms": 200})
         self.wait_message("LIMIT_REACHED", TEE_EXECUTION_ID=result["id"])
@@ -134,6 +151,41 @@ class MessageIds(JournalTestCase):
     def test_what_a_program_does_has_none(self):
         result = self.agent.run("sh", "exit 3")
         self.assertNotIn("MESSAGE_ID", self.journal.wait_entry(TEE_EXECUTION_ID=result["id"]))
+
+
+class Leavers(JournalTestCase):
+    changes = {"agent": {"max_running": 1}, "runtimes": {
+        "gone": {"image": "tee-test-gone:latest", "entry": "main.sh", "command": ["/bin/busybox", "sh"]}}}
+
+    def test_clients_that_leave_before_their_program_has_begun_are_counted_too(self):
+        occupant = self.ask("tail -f /dev/null")
+        self.wait_executions("running", 1)
+        words = "before it had begun"
+        for _ in range(120):
+            client = self.ask("true")
+            self.wait_executions("queued", 1)
+            client.close()
+            self.wait_executions("queued", 0)
+        self.assertLessEqual(len([one for one in self.journal.entries() if words in one["MESSAGE"]]), 100)
+        # What is the host's has its record in between.
+        self.assertEqual(self.agent.post({"runtime": "gone", "code": "true"}).error["code"], "image_missing")
+        self.assertEqual(self.journal.wait_entry(TEE_CODE="image_missing")["TEE_RUNTIME"], "gone")
+        occupant.close()
+        self.wait_executions("running", 0)
+        left = wait_for("its record", lambda: [one for one in self.journal.entries(TEE_STATUS="cancelled")
+                                               if words not in one["MESSAGE"]])
+        self.assertEqual(self.fields_of(left[0])["TEE_GVISOR"], "1")
+        self.assertGreater(int(left[0]["TEE_WALL_USEC"]), 0)
+
+    def ask(self, code):
+        """A client that has asked, and may leave."""
+        connection = UnixConnection(self.agent.socket, patience(60))
+        connection.request("POST", "/v1/executions", json.dumps({"runtime": "sh", "code": code}),
+                           {"Content-Type": "application/json"})
+        return connection
+
+    def wait_executions(self, state, n):
+        wait_for(f"{n} {state}", lambda: self.agent.get("/v1/status").json["executions"][state] == n, 20)
 
 
 class Flood(JournalTestCase):
@@ -170,7 +222,10 @@ class JournalWithoutGvisor(JournalTestCase):
     def test_each_execution_has_the_guides_warning_and_its_record_says_so(self):
         before = len(self.journal.entries(MESSAGE=guides("warning")))
         result = self.agent.run("sh", "true")
-        self.assertEqual(self.journal.wait_entry(TEE_EXECUTION_ID=result["id"])["TEE_GVISOR"], "0")
+        self.assertEqual(self.journal.wait_entry(TEE_EXECUTION_ID=result["id"], TEE_STATUS="ok")["TEE_GVISOR"], "0")
+        warning = self.journal.wait_entry(TEE_EXECUTION_ID=result["id"], PRIORITY="4")
+        self.assertEqual(self.fields_of(warning), {"TEE_EXECUTION_ID": result["id"], "TEE_RUNTIME": "sh",
+                                                   "TEE_CLIENT_UID": str(os.getuid()), "TEE_GVISOR": "0"})
         warnings = self.journal.entries(MESSAGE=guides("warning"))
         self.assertEqual([one["PRIORITY"] for one in warnings], ["4"] * (before + 1))
 
