@@ -37,8 +37,9 @@ class AgentTests:
     def at_terminal(self, keys, *names):
         """--fix where a person types these keys when it asks."""
         only = " ".join(f"--only {name}" for name in names)
-        running = self.host.start("rm -f /tmp/keys /tmp/screen && mkfifo /tmp/keys && exec 3<>/tmp/keys && "
-                                  f"script -qefc 'tee-health --fix {only}' /tmp/screen <&3", env={"TERM": "xterm"})
+        self.host.succeed("rm -f /tmp/keys /tmp/screen && mkfifo /tmp/keys")
+        running = self.host.start(f"exec 3<>/tmp/keys && script -qefc 'tee-health --fix {only}' /tmp/screen <&3",
+                                  env={"TERM": "xterm"})
         wait_for("the question", lambda: self.host.run("grep -q 'do it?' /tmp/screen").status == 0)
         self.host.succeed("cat >/tmp/keys", input=keys)
         return running.end()
