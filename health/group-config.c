@@ -31,6 +31,9 @@ static void look_at_validity(Context *context, Finding *finding) {
                 finding_fail(finding, "mend that line; tee-agent does not start before (exit status 78)", "%s", words);
         } else {
                 names = runtime_names(context->config);
+                if (!context->config->gvisor_enabled)
+                        finding_warn(finding, "take gvisor.enabled = false out of it: systemctl reload tee-agent",
+                                     "%s has programs run without gVisor", context->places.config_path);
                 finding_pass(finding, "%s, OCI runtime %s, runtimes: %s", context->places.config_path,
                              config_oci_runtime(context->config), names ? names : "?");
         }

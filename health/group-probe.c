@@ -130,6 +130,11 @@ static void look_at_network(Context *context, Finding *finding) {
                 finding_fail(finding, REMEDY_REPORT "; tee-health --only registration",
                              "a program run %s found a way out: a connection to 192.0.2.1 was not refused at once (%s)",
                              way(&result), said);
+        else if (strcmp(said, "NotCapable") == 0 || strcmp(said, "EACCES") == 0 || strcmp(said, "EPERM") == 0)
+                finding_skip(
+                        finding, "tee-health --probe=direct --only probe.network",
+                        "the runtime itself lets its programs connect to nothing (%s), so the sandbox was not tried",
+                        said);
         else if (!is_loopback_alone(interfaces))
                 finding_fail(finding, REMEDY_REPORT "; tee-health --only registration",
                              "a program run %s has more than a loopback: %s", way(&result), interfaces);
@@ -149,14 +154,23 @@ static unsigned long last_step(const char *output) {
         return step;
 }
 
-static void judge_bound(const ProbeResult *result, const char *what, uint64_t limit, Finding *finding) {
+/* ending: the outcome of a program that has reached the limit, unless it ends by itself then. */
+static void judge_bound(const ProbeResult *result, const char *what, uint64_t limit, const char *ending,
+                        Finding *finding) {
         unsigned long step = last_step(result->output);
 
         if (result->output && strstr(result->output, "unbounded"))
                 finding_fail(finding, REMEDY_REPORT,
                              "a program run %s that may have %llu %s got %lu, and was not stopped", way(result),
                              (unsigned long long) limit, what, step);
-        else if (step == 0 || is_status(result, "ok") || is_status(result, "wall_limit"))
+        else if (step > limit)
+                finding_fail(finding, REMEDY_REPORT, "a program run %s that may have %llu %s got %lu", way(result),
+                             (unsigned long long) limit, what, step);
+        else if (step > 0 && is_status(result, "memory_limit"))
+                finding_skip(finding, "tee-health --explain probe.processes",
+                             "a program run %s got %lu of %llu %s, and then had no memory for more", way(result), step,
+                             (unsigned long long) limit, what);
+        else if (step == 0 || (!is_status(result, ending) && !is_status(result, "error")))
                 tell_end(result, finding);
         else
                 finding_pass(finding, "a program run %s that may have %llu %s got %lu and no more (%s)", way(result),
@@ -174,7 +188,7 @@ static void look_at_memory(Context *context, Finding *finding) {
                 finding_pass(finding, "a program run %s that may have %llu MB of memory was ended by that limit",
                              way(&result), (unsigned long long) MEMORY_MB);
         else
-                judge_bound(&result, "MB of memory", MEMORY_MB, finding);
+                judge_bound(&result, "MB of memory", MEMORY_MB, "memory_limit", finding);
 }
 
 static void look_at_processes(Context *context, Finding *finding) {
@@ -185,7 +199,7 @@ static void look_at_processes(Context *context, Finding *finding) {
         CLEANUP(probe_result_deinit) ProbeResult result = {0};
 
         if (try(context, &request, &result, finding))
-                judge_bound(&result, "processes", PROCESSES, finding);
+                judge_bound(&result, "processes", PROCESSES, "process_limit", finding);
 }
 
 static void look_at_disk(Context *context, Finding *finding) {
@@ -193,7 +207,7 @@ static void look_at_disk(Context *context, Finding *finding) {
         CLEANUP(probe_result_deinit) ProbeResult result = {0};
 
         if (try(context, &request, &result, finding))
-                judge_bound(&result, "MB of disk", DISK_MB, finding);
+                judge_bound(&result, "MB of disk", DISK_MB, "disk_limit", finding);
 }
 
 /* ---- what stays ---- */
@@ -230,7 +244,11 @@ static void look_at_remains(Context *context, Finding *finding) {
 
         if (!context_info(context, VERDICT_SKIP, finding) || !try(context, &request, &result, finding))
                 return;
-        label = text_format(TEMPLATE_LABEL_EXECUTION "=%s", result.id ? result.id : "");
+        if (!result.id) {
+                tell_end(&result, finding);
+                return;
+        }
+        label = text_format(TEMPLATE_LABEL_EXECUTION "=%s", result.id);
         remedy = text_format("docker ps --all --filter label=%s; journalctl -u tee-agent -u docker -n 30", label);
         n = label ? await_none(context, label) : -ENOMEM;
         if (n < 0)

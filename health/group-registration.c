@@ -6,6 +6,7 @@
 #include "executable.h"
 #include "file.h"
 #include "groups.h"
+#include "program-access.h"
 #include "registration.h"
 #include "runtime-arguments.h"
 
@@ -113,6 +114,19 @@ static void compare(Context *context, const Config *config, const cJSON *runtime
                 finding_pass(finding, "Docker has %s, as its file says", name);
 }
 
+/* Nothing speaks against what Docker would read: neither its arguments nor who may change its program. */
+static bool is_harmless(Context *context, const cJSON *runtime) {
+        CLEANUP_FREE char *path = NULL;
+        Finding finding = {0};
+        bool is;
+
+        runtime_arguments_judge(runtime, NULL, &finding);
+        is = executable_find(registration_path(runtime), NULL, NULL, &context->trouble, &path) >= 0 &&
+             program_access_judge(path, &finding) && finding.verdict <= VERDICT_PASS;
+        finding_deinit(&finding);
+        return is;
+}
+
 static void look_at_missing(Context *context, const Config *config, Finding *finding) {
         CLEANUP_JSON cJSON *runtime = NULL;
         CLEANUP_FREE char *reason = NULL;
@@ -122,7 +136,8 @@ static void look_at_missing(Context *context, const Config *config, Finding *fin
                 finding_fail(finding, REMEDY_RELOAD,
                              "the OCI runtime %s is in %s, but the running Docker has not read it", config->oci_runtime,
                              config->docker_daemon_json);
-                finding_fix(finding, "systemctl", "reload", "docker");
+                if (is_harmless(context, runtime))
+                        finding_fix(finding, "systemctl", "reload", "docker");
         } else {
                 finding_fail(finding, context_install(context, false),
                              "the running Docker knows no OCI runtime '%s' (unknown or invalid runtime name: %s)",

@@ -109,8 +109,12 @@ static void look_at_path(Context *context, Finding *finding) {
                 return;
         is_found = executable_find("runsc", NULL, NULL, &none, &on_path) >= 0;
         trouble_deinit(&none);
-        if (registered_runsc_find(context, config, &runsc) < 0 && !is_found) {
-                finding_fail(finding, context_install(context, false), "there is no program 'runsc' on $PATH");
+        if (registered_runsc_find(context, config, &runsc) < 0) {
+                if (is_found)
+                        finding_skip(finding, "tee-health --only runsc.program",
+                                     "%s, and the program that sandboxes run on cannot be seen", on_path);
+                else
+                        finding_fail(finding, context_install(context, false), "there is no program 'runsc' on $PATH");
                 return;
         }
         link = text_format("ln -s %s /usr/local/bin/runsc", runsc.path);
@@ -118,7 +122,7 @@ static void look_at_path(Context *context, Finding *finding) {
                 finding_warn(finding, link,
                              "there is no 'runsc' on $PATH, where people and scripts look for it: it is %s",
                              runsc.path);
-        else if (runsc.path && !is_same_file(on_path, runsc.path))
+        else if (!is_same_file(on_path, runsc.path))
                 finding_warn(finding, context_install(context, true), "'runsc' on $PATH is %s, and sandboxes run on %s",
                              on_path, runsc.path);
         else

@@ -2,6 +2,7 @@
 
 #include "registered-runsc.h"
 #include "executable.h"
+#include "program-access.h"
 #include "registration.h"
 #include "runsc.h"
 
@@ -54,11 +55,19 @@ int registered_runsc_find(Context *context, const Config *config, RegisteredRuns
 bool registered_runsc_see(Context *context, RegisteredRunsc *runsc, char **ret_version, Finding *finding) {
         const Config *config = context_gvisor(context, finding);
         Trouble *trouble = &context->trouble;
+        Finding access = {0};
         int r;
 
         if (!config)
                 return false;
         r = registered_runsc_find(context, config, runsc);
+        if (r >= 0 && !program_access_judge(runsc->path, &access)) {
+                finding_skip(finding, "tee-health --only runsc.program", "%s is not run: %s", runsc->path,
+                             access.seen ? access.seen : "");
+                finding_deinit(&access);
+                return false;
+        }
+        finding_deinit(&access);
         if (r >= 0)
                 r = runsc_version(&context->loop, runsc->path, context_left_ms(context) * USEC_PER_MSEC, trouble,
                                   ret_version);

@@ -110,6 +110,18 @@ static void judge_testing(const cJSON *arguments, const char *remedy, Finding *f
         }
 }
 
+/* Docker writes path and arguments into a shell's script as they are: one with a blank is two, and one with a dollar or
+ * a semicolon another command. */
+static void judge_letters(const char *word, const char *remedy, Finding *finding) {
+        static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%+,./:=@_-";
+
+        if (word && word[strspn(word, plain)])
+                finding_fail(finding, remedy,
+                             "'%s' has a letter that the shell, to which Docker gives it, may read as another word or "
+                             "another command",
+                             word);
+}
+
 const char *runtime_arguments_value(const cJSON *runtime, const char *flag) {
         return value_of(json_get(runtime, "runtimeArgs"), flag, false);
 }
@@ -117,6 +129,9 @@ const char *runtime_arguments_value(const cJSON *runtime, const char *flag) {
 void runtime_arguments_judge(const cJSON *runtime, const char *remedy, Finding *finding) {
         const cJSON *arguments = json_get(runtime, "runtimeArgs");
 
+        judge_letters(json_get_string(runtime, "path"), remedy, finding);
+        for (int i = 0; i < cJSON_GetArraySize(arguments); i++)
+                judge_letters(text_at(arguments, i), remedy, finding);
         for (size_t i = 0; i < ARRAY_SIZE(dangers); i++) {
                 const Danger *danger = &dangers[i];
                 const char *value = value_of(arguments, danger->flag, !danger->value);

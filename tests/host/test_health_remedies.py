@@ -188,7 +188,7 @@ class RemediesBookworm(Remedies, InstallTestCase):
         self.host.succeed(["chmod", "0700", runsc])
         self.see_and_mend("runsc.program", "fail", "mode 0700", f"chmod a+rx {runsc}", fix=True)
         self.host.succeed(["chmod", "0777", runsc])
-        self.see_and_mend("runsc.program", "fail", "mode 0777", f"chmod o-w {runsc}", fix=True)
+        self.see_and_mend("runsc.program", "fail", "mode 0777", f"chmod go-w {runsc}", fix=True)
         self.host.succeed(["chmod", "0700", "/usr/bin"])
         self.see_and_mend("runsc.program", "fail", "lies in /usr/bin", "chmod a+rx /usr/bin")
 

@@ -295,8 +295,54 @@ class TeeHealth(Checker, AgentTestCase):
             with self.subTest(target=target.name):
                 path.chmod(0o755)
                 target.chmod(mode)
-                self.see("runsc.program", "fail", f"{target} has the mode 0777", f"chmod o-w {target}",
-                         config=self.daemon_json({"path": str(path)}))
+                config = self.daemon_json({"path": str(path)})
+                self.see("runsc.program", "fail", f"{target} has the mode 0777", f"chmod go-w {target}", config=config)
+                self.see("runsc.parts", "skip", f"{path} is not run: {target} has the mode 0777", config=config)
+
+    def test_runsc_that_some_could_replace(self):
+        path = self.folder / "runsc"
+        shutil.copy(docker().oci_runtimes()["runsc"]["path"], path)
+        config = self.daemon_json({"path": str(path)})
+        os.chown(path, 0, GROUP.gr_gid)
+        path.chmod(0o775)
+        check = self.see("runsc.program", "fail", "mode 0775: others than root", f"chmod go-w {path}", config=config)
+        self.assertEqual(check["fixes"], [["chmod", "go-w", str(path)]])
+        path.chmod(0o755)
+        self.see("runsc.program", "pass", config=config)
+        for target in (path, self.folder):
+            with self.subTest(target=target.name):
+                os.chown(target, NOBODY, -1)
+                check = self.see("runsc.program", "fail", f"{target} belongs to the user {NOBODY}",
+                                 f"chown root: {target}", config=config)
+                self.assertEqual(check["fixes"], [])
+                os.chown(target, 0, -1)
+
+    def test_no_fix_opens_what_is_no_program_or_behind_a_link(self):
+        secret = pathlib.Path(self.file("secret", "secret", 0o600))
+        link = self.folder / "link"
+        link.symlink_to(secret)
+        program = self.folder / "program"
+        shutil.copy("/bin/cat", program)
+        program.chmod(0o700)
+        other = self.folder / "other"
+        other.symlink_to(program)
+        for path, fixes in ((secret, []), (link, []), (other, []), (program, [["chmod", "a+rx", str(program)]])):
+            with self.subTest(path=path.name):
+                check = self.see("runsc.program", "fail", "readable and executable by all",
+                                 config=self.daemon_json({"path": str(path)}))
+                self.assertEqual(check["fixes"], fixes)
+
+    def test_reload_is_no_fix_where_what_docker_would_read_is_dangerous(self):
+        for arguments, fixes in ((["--network=none"], [["systemctl", "reload", "docker"]]), (["--network=host"], []),
+                                 (["--network=none --network=host"], [])):
+            with self.subTest(arguments=arguments):
+                registered = {"path": docker().oci_runtimes()["runsc"]["path"], "runtimeArgs": arguments}
+                document = json.loads(pathlib.Path(docker().daemon_json).read_text(encoding="utf-8"))
+                document["runtimes"] = {"other": registered}
+                config = self.config({"docker": {"daemon_json": self.file("daemon.json", json.dumps(document))},
+                                      "gvisor": {"oci_runtime": "other"}})
+                check = self.see("registration.running", "fail", "has not read it", config=config)
+                self.assertEqual(check["fixes"], fixes)
 
     def test_docker_that_hangs_is_not_runscs_affair(self):
         config = self.config({"docker": {"socket": self.proxy(lambda *_: STALL).path, "daemon_json": ""}})

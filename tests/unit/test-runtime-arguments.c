@@ -45,6 +45,13 @@ TEST(the_last_of_two_counts) {
         expect("[\"--debug\", \"--debug=false\"]", VERDICT_NONE, NULL);
 }
 
+TEST(what_the_shell_would_read_otherwise_is_a_failure) {
+        expect("[\"--network=none --network=host\"]", VERDICT_FAIL, "--network=none --network=host");
+        expect("[\"--debug=false\\t--ignore-cgroups\"]", VERDICT_FAIL, "another word");
+        expect("[\"--network=none\", \"$(id)\"]", VERDICT_FAIL, "$(id)");
+        expect("[\"--root=/run/a;reboot\"]", VERDICT_FAIL, "another command");
+}
+
 TEST(flags_of_gvisors_own_tests_are_failures) {
         expect("[\"--TESTONLY-unsafe-nonroot\"]", VERDICT_FAIL, "TESTONLY-unsafe-nonroot");
         expect("[\"-testonly-x=1\"]", VERDICT_FAIL, "testonly-x");
@@ -88,6 +95,7 @@ int main(void) {
                 cmocka_unit_test(arguments_that_do_no_harm_are_let_be),
                 cmocka_unit_test(the_hosts_network_is_a_failure),
                 cmocka_unit_test(the_last_of_two_counts),
+                cmocka_unit_test(what_the_shell_would_read_otherwise_is_a_failure),
                 cmocka_unit_test(flags_of_gvisors_own_tests_are_failures),
                 cmocka_unit_test(limits_that_are_not_in_force_are_a_failure),
                 cmocka_unit_test(what_logs_or_opens_a_way_out_is_a_warning),
