@@ -20,13 +20,17 @@ static const struct {
         {2500000, "2.5"}, {5000000, "5"},   {10000000, "10"}, {30000000, "30"}, {60000000, "60"},
 };
 
+uint64_t saturating_add(uint64_t a, uint64_t b) {
+        return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 void histogram_observe(Histogram *histogram, uint64_t usec) {
         size_t i = 0;
 
         while (i < HISTOGRAM_BOUNDS && usec > bounds[i].usec)
                 i++;
         histogram->buckets[i]++;
-        histogram->sum_usec += usec;
+        histogram->sum_usec = saturating_add(histogram->sum_usec, usec);
 }
 
 void exposition_deinit(Exposition *exposition) {

@@ -31,6 +31,9 @@ typedef struct Histogram {
         uint64_t sum_usec;
 } Histogram;
 
+/* For sums: a counter never goes back. */
+uint64_t saturating_add(uint64_t a, uint64_t b);
+
 void histogram_observe(Histogram *histogram, uint64_t usec);
 
 #define EXPOSITION_INIT(most) ((Exposition){.text = BUFFER_INIT(most)})

@@ -145,7 +145,7 @@ void metrics_execution_ended(Metrics *metrics, const char *runtime, const Result
 
         series->ended[result->outcome]++;
         series->warm += result->warm;
-        series->cpu_usec += result->cpu_usec;
+        series->cpu_usec = saturating_add(series->cpu_usec, result->cpu_usec);
         histogram_observe(&series->queue, result->queue_usec);
         histogram_observe(&series->setup, result->setup_usec);
         histogram_observe(&series->run, result->run_usec);

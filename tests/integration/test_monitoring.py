@@ -191,7 +191,7 @@ class Journal(unittest.TestCase):
             agent.prefix = journal.prefix()
             agent.start().wait_open()
             result = agent.run("sh", "true")
-            journal.wait_entry(TEE_EXECUTION_ID=result["id"])
+            journal.wait_entry(TEE_EXECUTION_ID=result["id"], TEE_STATUS=result["status"])
             words = [*self.command(), "--output=cat", "--directory", str(journal.root / "run" / "log" / "journal")]
             done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=patience(20), check=False)
             self.assertEqual(done.returncode, expected, done)

@@ -124,11 +124,12 @@ TEST(the_longest_times_are_counted) {
         CLEANUP_FREE char *text = NULL;
 
         histogram_observe(&histogram, UINT64_MAX);
+        histogram_observe(&histogram, UINT64_MAX); /* the sum stays, as a counter has to */
         exposition.family = "h";
         exposition_histogram(&exposition, NULL, &histogram);
         text = exposition_take(&exposition);
         assert_contains(text,
-                        "h_bucket{le=\"60\"} 0\nh_bucket{le=\"+Inf\"} 1\nh_sum 18446744073709.551615\nh_count 1\n");
+                        "h_bucket{le=\"60\"} 0\nh_bucket{le=\"+Inf\"} 2\nh_sum 18446744073709.551615\nh_count 2\n");
 }
 
 TEST(what_does_not_fit_gives_no_text_instead_of_a_part) {
