@@ -248,7 +248,7 @@ static Outcome outcome_of_failure(const Execution *execution, const SandboxError
                 return execution->stop_outcome;
         }
         if (error->failure == SANDBOX_E_LOST) {
-                *ret_cause = strdup("the connection to the sandbox was lost, and Docker cannot tell what became of it");
+                *ret_cause = strdup("Docker lost the connection to the sandbox while the program ran");
                 return OUTCOME_INTERNAL_ERROR;
         }
         *ret_cause = strdup(error->failure == SANDBOX_E_PROTOCOL ? "the sandbox broke the guest protocol"

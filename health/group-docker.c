@@ -6,6 +6,7 @@
 #include "host-facts.h"
 #include "package.h"
 #include "runc-faults.h"
+#include "template.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -133,28 +134,61 @@ static void look_at_network_api(Context *context, Finding *finding) {
 
 /* ---- what a restart of it does ---- */
 
-static void look_at_live_restore(Context *context, Finding *finding) {
-        const Config *config = context_config(context, finding);
-        const cJSON *info = context_info(context, VERDICT_SKIP, finding),
-                    *enabled = json_get(info, "LiveRestoreEnabled");
-        const char *swarm = json_get_string(json_get_object(info, "Swarm"), "LocalNodeState");
+/* Sandboxes that run, or a negative errno. */
+static int64_t count_sandboxes(Context *context) {
+        EngineAnswer answer = {0};
+        DockerCall *call = NULL;
+        const cJSON *container;
+        int64_t count = 0;
+        int r = docker_container_list(context->engine.docker, "label", TEMPLATE_LABEL_INSTANCE, engine_on_done, &answer,
+                                      &call);
+
+        r = engine_await(&context->engine, r, &call, &answer, context_left_ms(context) * USEC_PER_MSEC);
+        cJSON_ArrayForEach(container, answer.json) {
+                const char *state = json_get_string(container, "State");
+
+                count += state && strcmp(state, "running") == 0;
+        }
+        engine_answer_deinit(&answer);
+        return r < 0 ? r : count;
+}
+
+/* Sandboxes end with Docker in any case: their programs are held through it. */
+static void judge_containers(Context *context, const Config *config, int64_t running, Finding *finding) {
+        int64_t sandboxes = count_sandboxes(context);
         CLEANUP_FREE char *remedy = NULL;
 
-        if (!config || !info)
-                return;
-        if (cJSON_IsTrue(enabled)) {
-                finding_pass(finding, "on: containers outlive a restart of Docker");
-        } else if (swarm && strcmp(swarm, "active") == 0) {
-                finding_pass(finding, "off, as Docker wants it on a node of a swarm");
-        } else if (!cJSON_IsFalse(enabled)) {
-                finding_skip(finding, NULL, "Docker does not tell whether it is on");
+        if (sandboxes < 0) {
+                finding_skip(finding, "journalctl -n 20 -u docker", "Docker does not tell of its containers: %s",
+                             strerror((int) -sandboxes));
+        } else if (running <= sandboxes) {
+                finding_pass(finding, "off, and no container runs but sandboxes, which end with Docker in any case");
         } else {
                 remedy = daemon_edit_live_restore(config->docker_daemon_json);
                 finding_warn(finding,
                              remedy ? remedy
                                     : "put \"live-restore\": true into daemon.json, then: systemctl reload docker",
-                             "off: an update of Docker kills the programs that run");
+                             "off: a restart of Docker, as its update is, ends %lld containers that are no sandboxes",
+                             (long long) (running - sandboxes));
         }
+}
+
+static void look_at_live_restore(Context *context, Finding *finding) {
+        const Config *config = context_config(context, finding);
+        const cJSON *info = context_info(context, VERDICT_SKIP, finding),
+                    *enabled = json_get(info, "LiveRestoreEnabled");
+        const char *swarm = json_get_string(json_get_object(info, "Swarm"), "LocalNodeState");
+
+        if (!config || !info)
+                return;
+        if (cJSON_IsTrue(enabled))
+                finding_pass(finding, "on: containers outlive a restart of Docker, but for sandboxes");
+        else if (swarm && strcmp(swarm, "active") == 0)
+                finding_pass(finding, "off, as Docker wants it on a node of a swarm");
+        else if (!cJSON_IsFalse(enabled))
+                finding_skip(finding, NULL, "Docker does not tell whether it is on");
+        else
+                judge_containers(context, config, json_get_integer(info, "ContainersRunning", 0), finding);
 }
 
 /* ---- its disk ---- */
@@ -286,7 +320,7 @@ static const Check checks[] = {
         },
         {
                 .id = "docker.live_restore",
-                .title = "programs outlive a restart of Docker",
+                .title = "a restart of Docker ends no containers but sandboxes",
                 .look = look_at_live_restore,
                 .needs = "docker.reachable",
         },

@@ -220,12 +220,13 @@ static void on_inspected(const DockerReply *reply, void *userdata) {
         const char *text = json_get_string(state, "Error");
         bool oom_killed = cJSON_IsTrue(json_get(state, "OOMKilled"));
         int64_t exit_code = json_get_integer(state, "ExitCode", -1);
+        const char *status = json_get_string(state, "Status");
+        bool runs = status && strcmp(status, "running") == 0; /* and nobody holds it any more */
         bool full = sandbox->memory_led_to_limit && exit_code == 128 + SIGKILL && !oom_killed;
         CLEANUP_FREE char *message = NULL;
 
         if (state)
-                message = text_format("container %s, exit code %lld, OOMKilled %s%s%s%s%s",
-                                      json_get_string(state, "Status") ? json_get_string(state, "Status") : "gone",
+                message = text_format("container %s, exit code %lld, OOMKilled %s%s%s%s%s", status ? status : "gone",
                                       (long long) exit_code, oom_killed ? "true" : "false", text && text[0] ? ": " : "",
                                       text ? text : "", full ? "; " : "", full ? sandbox->memory_evidence : "");
         else
@@ -233,9 +234,9 @@ static void on_inspected(const DockerReply *reply, void *userdata) {
                                       reply->message ? reply->message : "");
         sandbox->call = docker_call_free(sandbox->call);
         sandbox_fail(sandbox, &(SandboxError){
-                                      .failure = full    ? SANDBOX_E_MEMORY
-                                                 : state ? SANDBOX_E_DIED
-                                                         : SANDBOX_E_LOST,
+                                      .failure = full             ? SANDBOX_E_MEMORY
+                                                 : state && !runs ? SANDBOX_E_DIED
+                                                                  : SANDBOX_E_LOST,
                                       .message = message ? message : "out of memory",
                                       .oom_killed = oom_killed,
                               });

@@ -21,7 +21,7 @@ typedef enum SandboxFailure {
         SANDBOX_E_FAULT,         /* the guest reported that it could not go on */
         SANDBOX_E_MEMORY,        /* it stands at its memory limit; message: the figures */
         SANDBOX_E_DIED,          /* it ended without a report, and Docker says so */
-        SANDBOX_E_LOST,          /* its channel ended, and Docker cannot tell what became of it */
+        SANDBOX_E_LOST,          /* its channel ended, and it still runs or Docker cannot tell what became of it */
 } SandboxFailure;
 
 typedef struct SandboxError {

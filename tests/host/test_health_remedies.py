@@ -103,10 +103,14 @@ class Remedies:
         self.host.succeed(["chown", "nobody", "/run/docker.sock"])
         self.see_and_mend("docker.socket", "fail", "belongs to the user", "chown root /run/docker.sock")
 
-        self.see_and_mend("docker.live_restore", "warn", "kills the programs that run")
+        self.see("docker.live_restore", "pass", "no container runs but sandboxes")
+        self.host.succeed("tee-install --with-runtime sh")
+        self.host.succeed("docker run --detach --network none --entrypoint /bin/busybox tee-runtime-sh sleep 1000")
+        self.see_and_mend("docker.live_restore", "warn", "ends 1 containers that are no sandboxes")
         self.write({**self.config(), "live-restore": False})
         wait_for("the reload", lambda: self.look("docker.live_restore")["verdict"] == "warn", 20)
-        self.see_and_mend("docker.live_restore", "warn", "kills the programs that run")
+        self.see_and_mend("docker.live_restore", "warn", "ends 1 containers that are no sandboxes")
+        self.host.succeed("docker rm --force $(docker ps --quiet)")
         self.assertEqual(self.config()["runtimes"]["runsc"]["path"], "/usr/bin/runsc", "nothing else has changed")
 
         self.see("docker.disk", "pass", "/var/lib/docker has")

@@ -166,12 +166,12 @@ class PackageTestCase(HostTestCase):
         self.assertEqual((done.status, done.stdout, done.stderr), (0, "hello from a sandbox\n", ""), done)
 
     def health(self, status):
-        """The checks of tee-health that are not well, but for what is so on any Debian: Docker without live-restore, and
-        a runc that may have known faults."""
+        """The checks of tee-health that are not well, but for what is so on any Debian: a runc that may have known
+        faults."""
         done = self.host.run(["tee-health", "--json"])
         self.assertEqual(done.status, status, done)
         return {check["id"] for check in json.loads(done.stdout)["checks"]
-                if check["verdict"] in ("warn", "fail")} - {"docker.live_restore", "docker.runc"}
+                if check["verdict"] in ("warn", "fail")} - {"docker.runc"}
 
     def state(self, unit, *names):
         said = self.host.succeed(["systemctl", "show", unit, *(f"--property={name}" for name in names)])
