@@ -140,7 +140,7 @@ static void take_word(Stanza *stanza, Field field, Line word, const char *url) {
                 stanza->ours = true;
         else if (field == FIELD_URIS)
                 stanza->foreign = true;
-        else if (field == FIELD_SUITES && !stanza->suite.text)
+        else if (field == FIELD_SUITES && !stanza->suite.text && word.text[0] != '[') /* options are elsewhere */
                 stanza->suite = word;
         else if (field == FIELD_SIGNED_BY && !stanza->signed_by.text)
                 stanza->signed_by = word;

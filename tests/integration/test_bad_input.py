@@ -491,7 +491,7 @@ class Load(AgentTestCase):
 
     def burst(self):
         """Clients of every kind, good and bad."""
-        wait_for("two free places", self.sandboxes_are_gone)
+        wait_for("two free places", self.sandboxes_are_gone, 60)
         self.check_answers(self.together(lambda: self.agent.post(program(code="echo hi"), timeout=60), 200))
         for body, status in ((b" " * 10_000_000, 413), (b'{"runtime":"sh","code":' + b"[" * 100_000, 400),
                              (json.dumps(with_files({f"f{i}": "x" * 2000 for i in range(200)})).encode(), 400)):
@@ -511,7 +511,7 @@ class Load(AgentTestCase):
 
     def leave_all(self):
         """Clients whose programs run, whose requests wait, and who do not read their refusal."""
-        self.agent.wait_idle()  # a sandbox that is being destroyed holds its place
+        wait_for("two free places", self.sandboxes_are_gone, 60)
         connections = [UnixConnection(self.agent.socket, patience(20)) for _ in range(20)]
         for connection in connections:
             connection.request("POST", RUN, json.dumps(program(code="tail -f /dev/null")), JSON)
