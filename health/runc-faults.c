@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BRANCHES_MAX 3U
+#define BRANCHES_MAX 4U
 #define RELEASE UINT64_C(0xffff) /* comes after its candidates */
 
 typedef struct Fault {
@@ -19,8 +19,9 @@ typedef struct Fault {
 
 static const Fault faults[] = {
         {"CVE-2019-5736", {"1.0.0-rc7"}},
+        {"CVE-2019-16884", {"1.0.0-rc9"}},
+        {"CVE-2019-19921", {"1.0.0-rc10"}},
         {"CVE-2021-30465", {"1.0.0-rc95"}},
-        {"CVE-2022-29162", {"1.1.2"}},
         {"CVE-2023-27561", {"1.1.5"}},
         {"CVE-2023-28642", {"1.1.5"}},
         {"CVE-2024-21626", {"1.1.12", "1.2.0-rc.1"}},
@@ -29,6 +30,7 @@ static const Fault faults[] = {
         {"CVE-2025-52565", {"1.2.8", "1.3.3", "1.4.0-rc.3"}},
         {"CVE-2025-52881", {"1.2.8", "1.3.3", "1.4.0-rc.3"}},
         {"CVE-2026-41579", {"1.3.6", "1.4.3", "1.5.0-rc.3"}},
+        {"CVE-2026-119101", {"1.3.7", "1.4.4", "1.5.3", "1.6.0-rc.2"}},
 };
 
 /* As a number that orders as versions do, and without its lower half tells the branch; 0 for what is no version. */
