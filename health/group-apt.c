@@ -84,11 +84,14 @@ static void judge_form(const char *path, bool is_binary, Finding *finding) {
 }
 
 static void judge_mode(const char *path, Finding *finding) {
-        CLEANUP_FREE char *remedy = text_format("chmod 0644 %s", path);
+        CLEANUP_FREE char *remedy = text_format("chmod 0644 %s", path), *chown = text_format("chown root: %s", path);
         struct stat st;
 
         if (stat(path, &st) < 0)
                 return;
+        if (st.st_uid != 0)
+                finding_fail(finding, chown, "%s belongs to the user %u, who may change whom apt believes", path,
+                             st.st_uid);
         if (st.st_mode & 022)
                 finding_fail(finding, remedy, "%s has the mode %04o: others than root may change whom apt believes",
                              path, st.st_mode & 0777U);

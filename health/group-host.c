@@ -170,7 +170,7 @@ static void look_at_memory(Context *context, Finding *finding) {
                 total_mb = memory_mb((const char *) text.data, "MemTotal:");
                 available_mb = memory_mb((const char *) text.data, "MemAvailable:");
         }
-        if (total_mb == 0)
+        if (total_mb == 0 || !strstr((const char *) text.data, "MemAvailable:"))
                 finding_skip(finding, NULL, "/proc/meminfo does not tell how much memory there is");
         else
                 judge_memory(config, total_mb, available_mb, finding);

@@ -104,19 +104,21 @@ static void look_at_path(Context *context, Finding *finding) {
         CLEANUP_FREE char *on_path = NULL, *link = NULL;
         Trouble none = {0};
         bool is_found;
+        int r;
 
         if (!config)
                 return;
         is_found = executable_find("runsc", NULL, NULL, &none, &on_path) >= 0;
         trouble_deinit(&none);
-        if (registered_runsc_find(context, config, &runsc) < 0) {
-                if (is_found)
-                        finding_skip(finding, "tee-health --only runsc.program",
-                                     "%s, and the program that sandboxes run on cannot be seen", on_path);
-                else
-                        finding_fail(finding, context_install(context, false), "there is no program 'runsc' on $PATH");
+        r = registered_runsc_find(context, config, &runsc);
+        if (r == -EACCES || (r < 0 && is_found))
+                finding_skip(finding, r == -EACCES ? "run it as root" : "tee-health --only runsc.program",
+                             "which runsc sandboxes run on is not seen: %s",
+                             context->trouble.message ? context->trouble.message : strerror(-r));
+        else if (r < 0)
+                finding_fail(finding, context_install(context, false), "there is no program 'runsc' on $PATH");
+        if (r < 0)
                 return;
-        }
         link = text_format("ln -s %s /usr/local/bin/runsc", runsc.path);
         if (!is_found)
                 finding_warn(finding, link,

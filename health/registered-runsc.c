@@ -37,15 +37,20 @@ static cJSON *ask_docker(Context *context, const Config *config) {
 
 int registered_runsc_find(Context *context, const Config *config, RegisteredRunsc *runsc) {
         CLEANUP_FREE char *reason = NULL;
+        int r;
 
         *runsc = (RegisteredRunsc){.witness = config->docker_daemon_json};
-        if (registration_read(config->docker_daemon_json, config->oci_runtime, &runsc->runtime, &reason) < 0)
+        r = registration_read(config->docker_daemon_json, config->oci_runtime, &runsc->runtime, &reason);
+        if (r < 0)
                 runsc->runtime = NULL;
         if (!has_path(runsc->runtime)) {
                 cJSON_Delete(runsc->runtime);
                 runsc->witness = "Docker";
                 runsc->runtime = ask_docker(context, config);
         }
+        if (!runsc->runtime && (r == -EACCES || r == -EPERM)) /* the one on $PATH may be another */
+                return trouble_set(&context->trouble, -EACCES, NULL, "%s: %s", config->docker_daemon_json,
+                                   strerror(-r));
         if (!runsc->runtime)
                 runsc->witness = "$PATH";
         return executable_find(runsc->runtime ? registration_path(runsc->runtime) : "runsc", NULL, NULL,
