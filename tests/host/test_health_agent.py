@@ -208,10 +208,11 @@ class AgentTests:
         self.host.succeed("docker image rm --force tee-runtime-sh:latest")
         self.see("images.runtimes", "fail", "tee-install --with-runtime sh")
         self.fix(0, "images.runtimes", "agent.gate")
-        self.host.succeed("tar -cT /dev/null | docker import --change 'LABEL tee.guest.version=0.0.1' - "
-                          "tee-runtime-sh:latest")
+        self.host.succeed("tar -cT /dev/null | docker import --change 'LABEL tee.guest.version=0.0.1 tee.recipe=0 "
+                          "tee.runtime=sh' - tee-runtime-sh:latest")
         check = self.see("images.runtimes", "fail", "0.0.1", "tee-install --refresh-runtimes")
         self.assertEqual(check["fixes"], [["tee-install", "--refresh-runtimes"]])
+        self.fix(0, "images.runtimes")
 
         self.host.succeed("useradd someone")
         self.see("agent.user", "pass", "root")

@@ -3,12 +3,14 @@
 remedy, and mended by that remedy, typed as it was printed."""
 
 import gzip
+import hashlib
 import json
 import os
+import re
 import shutil
 
 from cache import call, made_once
-from places import wait_for
+from places import ROOT, wait_for
 from test_install import CONFIG, KEYRING, NEWEST, SOURCE, InstallTestCase, impostor
 import keys
 import repository
@@ -32,9 +34,9 @@ exec /usr/local/lib/tee/tee-install "$@"
 def mended_runc(suite):
     """The suite's runc, a version further, with a changelog that tells what was mended: a site that has it."""
     (debians,) = (package for package in trees.packages(suite) if package.name.startswith("runc_"))
-    said = f"runc (99) {suite}-security; urgency=high\n\n" + "".join(
-        f"  * {fault}: mended\n" for fault in ("CVE-2024-21626", "CVE-2024-45310", "CVE-2025-31133", "CVE-2025-52565",
-                                               "CVE-2025-52881", "CVE-2026-41579"))
+    faults = re.findall(r'"(CVE-[0-9-]+)"', (ROOT / "health" / "runc-faults.c").read_text(encoding="utf-8"))
+    said = f"runc (99) {suite}-security; urgency=high\n\n" + "".join(f"  * {fault}: mended\n" for fault in faults)
+    key = hashlib.sha256(said.encode()).hexdigest()[:12]
 
     def make(folder):
         content = folder / "content"
@@ -45,7 +47,8 @@ def mended_runc(suite):
         shutil.rmtree(content)
 
     site = repository.new_site(f"runc-{suite}")
-    repository.fill(site / "localhost" / "debian", suite, [made_once(f"{debians.stem}-mended", make) / "runc.deb"], "debian")
+    package = made_once(f"{debians.stem}-mended-{key}", make) / "runc.deb"
+    repository.fill(site / "localhost" / "debian", suite, [package], "debian")
     return site
 
 
