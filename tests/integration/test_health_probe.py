@@ -67,8 +67,13 @@ class ProbeTestCase(Checker, AgentTestCase):
 class Probe(ProbeTestCase):
     def test_through_the_agent(self):
         report = self.probed("auto")
+        network = report.checks.pop("probe.network")
         self.assert_all_pass(report, "through the agent")
-        self.assertIn("NotCapable", report.checks["probe.network"]["seen"])
+        self.assertEqual(network["verdict"], "skip", "Deno has refused, so that the sandbox was not tried")
+        self.assertIn("NotCapable", network["seen"])
+
+    def test_programs_of_the_shell_through_the_agent(self):
+        self.assert_all_pass(self.probed("agent", config=self.only("sh")), "through the agent")
 
     def test_without_the_agent(self):
         self.path = self.folder / "not-there.sock"
