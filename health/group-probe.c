@@ -259,7 +259,13 @@ static void look_at_remains(Context *context, Finding *finding) {
 
         if (!context_info(context, VERDICT_SKIP, finding) || !try(context, &request, &result, finding))
                 return;
-        label = text_format(TEMPLATE_LABEL_EXECUTION "=%s", result.id ? result.id : "");
+        if (!result.id || result.warm) { /* the label of a sandbox that had stood ready is not its execution's */
+                finding_skip(finding, "docker ps --all --filter label=tee.instance",
+                             "the sandbox of a program run %s cannot be told from others: %s", way(&result),
+                             result.id ? "it had stood ready" : "the execution has no id");
+                return;
+        }
+        label = text_format(TEMPLATE_LABEL_EXECUTION "=%s", result.id);
         remedy = text_format("docker ps --all --filter label=%s; journalctl -u tee-agent -u docker -n 30", label);
         n = label ? await_none(context, label) : -ENOMEM;
         if (n < 0)
