@@ -139,11 +139,10 @@ static void look_at_network(Context *context, Finding *finding) {
                              "the runtime refused a program run %s (NotCapable), so the sandbox was not tried; "
                              "--probe=direct tries it",
                              way(&result));
-        else if (interfaces[strspn(interfaces, " \n")] == '\0')
-                tell_end(&result, finding);
         else if (!is_loopback_alone(interfaces))
                 finding_fail(finding, REMEDY_REPORT "; tee-health --only registration",
-                             "a program run %s has more than a loopback: %s", way(&result), interfaces);
+                             "a program run %s does not see a loopback alone: %s", way(&result),
+                             interfaces[strspn(interfaces, " \n")] ? interfaces : "no interface at all");
         else
                 finding_pass(finding, "a connection out of a program run %s fails: %s; it sees lo alone", way(&result),
                              said);
