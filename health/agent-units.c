@@ -55,6 +55,9 @@ static void tell_failure(const char *unit, const UnitFacts *facts, Finding *find
         if (facts->exit_status == EX_USAGE)
                 finding_fail(finding, REMEDY_START, "%s has failed: it was not started by its socket (status %d)", unit,
                              EX_USAGE);
+        else if (!strstr(facts->result, "-limit-hit"))
+                finding_fail(finding, REMEDY_START "; why: journalctl -u tee-agent -n 30",
+                             "%s has failed (%s, status %d)", unit, facts->result, (int) facts->exit_status);
         else
                 finding_fail(finding, REMEDY_START "; why: journalctl -u tee-agent -n 30",
                              "%s has failed (%s), so often in a short time that systemd does not start it again", unit,
@@ -107,7 +110,7 @@ static void judge_pings(const UnitFacts *facts, Finding *finding) {
         uint64_t now = now_usec(), age = now > facts->watchdog_ping_usec ? now - facts->watchdog_ping_usec : 0;
         double every_s = (double) facts->watchdog_usec / USEC_PER_SEC;
 
-        if (facts->watchdog_ping_usec > 0 && age > facts->watchdog_usec * PINGS_PERCENT / 100 + USEC_PER_SEC / 2)
+        if (age > facts->watchdog_usec * PINGS_PERCENT / 100 + USEC_PER_SEC / 2)
                 finding_fail(finding, "journalctl -u tee-agent; systemd ends and restarts it by itself",
                              "the agent has shown no sign of life for %.1f s, of %.0f s that it may take",
                              (double) age / USEC_PER_SEC, every_s);
@@ -123,6 +126,8 @@ void look_at_watchdog(Context *context, Finding *finding) {
                 return;
         if (facts.main_pid == 0)
                 finding_skip(finding, NULL, "the agent does not run; systemd tells of the watchdog of one that does");
+        else if (facts.watchdog_usec > 0 && facts.watchdog_usec != UINT64_MAX && facts.watchdog_ping_usec == 0)
+                finding_skip(finding, NULL, "the agent has given no sign of life yet: it starts, or ends");
         else if (facts.watchdog_usec == 0 || facts.watchdog_usec == UINT64_MAX)
                 finding_warn(finding, "take WatchdogSec=0 out: systemctl cat tee-agent; then: " REMEDY_RESTART,
                              SERVICE " has no watchdog: an agent that hangs is not ended");

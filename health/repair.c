@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <termios.h>
 
 #define FIX_USEC (600 * USEC_PER_SEC) /* an image may have to be fetched */
 #define INDENT "      "
@@ -47,6 +48,8 @@ static int read_answer(Loop *loop) {
 static int ask(const Repairer *repairer, const char *command) {
         if (!repairer->table)
                 return repairer->yes;
+        if (!repairer->yes) /* what was typed before the question is no answer to it */
+                (void) tcflush(STDIN_FILENO, TCIFLUSH);
         (void) fprintf(repairer->table->out, INDENT "%s%s", command,
                        repairer->yes ? "\n" : "\n" INDENT "do it? [y/N] ");
         (void) fflush(repairer->table->out);
