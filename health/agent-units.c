@@ -57,7 +57,8 @@ static void tell_failure(const char *unit, const UnitFacts *facts, Finding *find
                              EX_USAGE);
         else if (!strstr(facts->result, "-limit-hit"))
                 finding_fail(finding, REMEDY_START "; why: journalctl -u tee-agent -n 30",
-                             "%s has failed (%s, status %d)", unit, facts->result, (int) facts->exit_status);
+                             "%s has failed (%s, status %d), and systemd does not start it again", unit, facts->result,
+                             (int) facts->exit_status);
         else
                 finding_fail(finding, REMEDY_START "; why: journalctl -u tee-agent -n 30",
                              "%s has failed (%s), so often in a short time that systemd does not start it again", unit,
