@@ -85,13 +85,18 @@ static void write_docker(const StatusInput *input, Exposition *exposition) {
         exposition_gauge(exposition, "tee_sandboxes",
                          "Sandboxes that exist or may exist: being created, in use, or being removed.",
                          containers_count(input->containers));
+        exposition_gauge(exposition, "tee_sandboxes_not_removed",
+                         "Those of them that are there still although Docker was asked in vain to remove them.",
+                         containers_not_removed(input->containers));
         exposition_counter(exposition, "tee_sandboxes_created_total",
-                           "Sandboxes that Docker made, also those that try the gate.", totals.created);
-        exposition_counter(exposition, "tee_sandboxes_destroyed_total", "Sandboxes that Docker made and that are gone.",
+                           "Sandboxes that Docker made, or may have made, also those that try the gate.",
+                           totals.created);
+        exposition_counter(exposition, "tee_sandboxes_destroyed_total", "Those of them that are gone.",
                            totals.destroyed);
         exposition_family(exposition, "tee_docker_errors_total", "counter",
-                          "Calls of Docker's API without a usable answer (unanswered), or with a status of 4xx "
-                          "(refused) or 5xx (failed).");
+                          "Calls of Docker's API where nobody could be reached (unreachable), without a usable answer "
+                          "(unanswered), or with a status of 4xx (refused) or 5xx (failed).");
+        exposition_number(exposition, LABELS({"kind", "unreachable"}), errors.unreachable);
         exposition_number(exposition, LABELS({"kind", "unanswered"}), errors.unanswered);
         exposition_number(exposition, LABELS({"kind", "refused"}), errors.refused);
         exposition_number(exposition, LABELS({"kind", "failed"}), errors.failed);

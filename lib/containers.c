@@ -124,6 +124,14 @@ ContainersTotals containers_totals(const Containers *containers) {
         return containers->totals;
 }
 
+size_t containers_not_removed(const Containers *containers) {
+        size_t count = 0;
+
+        for (const Container *container = containers->first; container; container = container->next)
+                count += container->failures > 0;
+        return count;
+}
+
 /* Takes name, also on failure. */
 static Container *container_new(Containers *containers, char *name) {
         Container *container = name ? calloc(1, sizeof(*container)) : NULL;

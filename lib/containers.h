@@ -45,6 +45,9 @@ typedef struct ContainersTotals {
 
 ContainersTotals containers_totals(const Containers *containers);
 
+/* Containers that are there still although their removal has failed at least once. */
+size_t containers_not_removed(const Containers *containers);
+
 /* Removes what an agent of this instance that runs no more has left. found is for the journal. */
 typedef void (*ContainersSwept)(int error, const char *message, size_t found, void *userdata);
 int containers_sweep(Containers *containers, ContainersSwept swept, void *userdata);

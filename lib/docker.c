@@ -102,7 +102,9 @@ static void count_error(const DockerCall *call, const DockerReply *reply) {
 
         if (call->may_time_out && reply->error == -ETIMEDOUT)
                 return;
-        if (reply->error < 0)
+        if (reply->error == -ECONNREFUSED)
+                errors->unreachable++;
+        else if (reply->error < 0)
                 errors->unanswered++;
         else if (reply->status >= 500)
                 errors->failed++;

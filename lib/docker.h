@@ -49,10 +49,10 @@ const char *docker_socket_path(const Docker *docker);
 /* The API version in use ("1.41"), or NULL before a ping has been answered. */
 const char *docker_api_version(const Docker *docker);
 
-/* Calls that have failed since the beginning: no usable answer came (what is called off does not count, nor a wait that
- * was in vain), or one with a status of 4xx or 5xx. */
+/* Calls that have failed since the beginning: nobody listens on the socket, no usable answer came (what is called off
+ * does not count, nor a wait that was in vain), or one with a status of 4xx or 5xx. */
 typedef struct DockerErrors {
-        uint64_t unanswered, refused, failed;
+        uint64_t unreachable, unanswered, refused, failed;
 } DockerErrors;
 
 DockerErrors docker_errors(const Docker *docker);

@@ -298,7 +298,13 @@ TEST(a_removal_that_fails_is_tried_again) {
         fixture.removals[2] = ANSWER(OK_EMPTY);
         create_and_wait(&fixture);
         release(&fixture);
+        assert_int_equal(containers_not_removed(fixture.containers), 0);
+        while (containers_not_removed(fixture.containers) == 0)
+                assert_true(sd_event_run(fixture.event, UINT64_MAX) >= 0);
+        assert_int_equal(fixture.removes, 1);
+        assert_int_equal(containers_count(fixture.containers), 1);
         assert_gone(&fixture, 3);
+        assert_int_equal(containers_not_removed(fixture.containers), 0);
         assert_int_equal(fixture.changes, 1);
         fixture_deinit(&fixture);
 }

@@ -371,6 +371,7 @@ static void assert_errors(const Fixture *fixture, uint64_t unanswered, uint64_t 
         assert_int_equal(errors.unanswered, unanswered);
         assert_int_equal(errors.refused, refused);
         assert_int_equal(errors.failed, failed);
+        assert_int_equal(errors.unreachable, 0);
 }
 
 TEST(calls_that_fail_are_counted_and_no_others) {
@@ -542,6 +543,8 @@ static void assert_unreachable(const char *path, const char *reason) {
         ping(&fixture);
         assert_int_equal(fixture.error, -ECONNREFUSED);
         assert_string_equal(fixture.message, expected);
+        assert_int_equal(docker_errors(fixture.docker).unreachable, 1);
+        assert_int_equal(docker_errors(fixture.docker).unanswered, 0);
         fixture_deinit(&fixture);
 }
 
