@@ -15,9 +15,9 @@ static const struct {
         uint64_t usec;
         const char *seconds;
 } bounds[HISTOGRAM_BOUNDS] = {
-        {1000, "0.001"},  {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"},  {25000, "0.025"},
-        {50000, "0.05"},  {100000, "0.1"},  {250000, "0.25"}, {500000, "0.5"},  {1000000, "1"},
-        {2500000, "2.5"}, {5000000, "5"},   {10000000, "10"}, {30000000, "30"}, {60000000, "60"},
+        {1000, "0.001"},  {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"},    {25000, "0.025"},   {50000, "0.05"},
+        {100000, "0.1"},  {250000, "0.25"}, {500000, "0.5"},  {1000000, "1"},     {2500000, "2.5"},   {5000000, "5"},
+        {10000000, "10"}, {30000000, "30"}, {60000000, "60"}, {120000000, "120"}, {300000000, "300"},
 };
 
 uint64_t saturating_add(uint64_t a, uint64_t b) {
@@ -137,7 +137,7 @@ void exposition_histogram(Exposition *exposition, const ExpositionLabel *labels,
         uint64_t count = 0;
 
         for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++) {
-                count += histogram->buckets[i];
+                count = saturating_add(count, histogram->buckets[i]);
                 put_series(exposition, "_bucket", labels, i < HISTOGRAM_BOUNDS ? bounds[i].seconds : "+Inf");
                 put_number(exposition, count);
         }

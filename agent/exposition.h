@@ -23,7 +23,7 @@ typedef struct ExpositionLabel {
 /* LABELS({"runtime", "deno"}, {"outcome", "ok"}) */
 #define LABELS(...) ((const ExpositionLabel[]){__VA_ARGS__, {NULL, NULL}})
 
-#define HISTOGRAM_BOUNDS 15U
+#define HISTOGRAM_BOUNDS 17U
 
 /* Durations, each in the first bucket that is wide enough. Zero-initialised is empty. */
 typedef struct Histogram {

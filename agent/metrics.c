@@ -63,6 +63,7 @@ struct Metrics {
         size_t series_size;
         uint64_t refused[ARRAY_SIZE(codes)];
         uint64_t begun_without_gvisor;
+        uint64_t not_gvisor;
         uint64_t started_usec; /* Unix time */
 };
 
@@ -156,6 +157,10 @@ void metrics_begun_without_gvisor(Metrics *metrics) {
         metrics->begun_without_gvisor++;
 }
 
+void metrics_not_gvisor(Metrics *metrics) {
+        metrics->not_gvisor++;
+}
+
 void metrics_client_left(Metrics *metrics, const char *runtime) {
         find_series(metrics, runtime)->ended[OUTCOME_CANCELLED]++;
 }
@@ -229,7 +234,7 @@ static void write_warm(const Metrics *metrics, Exposition *exposition) {
 
 static void write_cpu(const Metrics *metrics, Exposition *exposition) {
         exposition_family(exposition, "tee_execution_cpu_seconds_total", "counter",
-                          "CPU time that programs used, as their guests reported it.");
+                          "CPU time that programs used, of those whose guests reported their end.");
         for (size_t i = 0; i < shown(metrics); i++)
                 exposition_seconds(exposition, LABELS({"runtime", label_of(&metrics->series[i])}),
                                    metrics->series[i].cpu_usec);
@@ -275,5 +280,8 @@ void metrics_write(const Metrics *metrics, Exposition *exposition) {
         write_times(metrics, exposition);
         exposition_counter(exposition, "tee_executions_begun_without_gvisor_total",
                            "Executions that were begun while gVisor was disabled.", metrics->begun_without_gvisor);
+        exposition_counter(exposition, "tee_sandboxes_not_gvisor_total",
+                           "Sandboxes that could not prove that their kernel is gVisor, and got no program.",
+                           metrics->not_gvisor);
         write_refusals(metrics, exposition);
 }

@@ -24,6 +24,9 @@ void metrics_execution_ended(Metrics *metrics, const char *runtime, const Result
 /* A program is begun, and no gVisor is between it and the host. */
 void metrics_begun_without_gvisor(Metrics *metrics);
 
+/* A sandbox could not prove that its kernel is gVisor. No program has been run in it. */
+void metrics_not_gvisor(Metrics *metrics);
+
 /* There is no result, since nobody is there to have it. */
 void metrics_client_left(Metrics *metrics, const char *runtime);
 

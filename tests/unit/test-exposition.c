@@ -85,6 +85,7 @@ TEST(buckets_are_cumulative_and_end_with_the_count) {
         histogram_observe(&histogram, 1001);
         histogram_observe(&histogram, 60 * USEC_PER_SEC);
         histogram_observe(&histogram, 60 * USEC_PER_SEC + 1);
+        histogram_observe(&histogram, 300 * USEC_PER_SEC + 1);
         exposition.family = "h_seconds";
         exposition_histogram(&exposition, LABELS({"runtime", "deno"}), &histogram);
         assert_text(&exposition, "h_seconds_bucket{runtime=\"deno\",le=\"0.001\"} 2\n"
@@ -102,9 +103,11 @@ TEST(buckets_are_cumulative_and_end_with_the_count) {
                                  "h_seconds_bucket{runtime=\"deno\",le=\"10\"} 3\n"
                                  "h_seconds_bucket{runtime=\"deno\",le=\"30\"} 3\n"
                                  "h_seconds_bucket{runtime=\"deno\",le=\"60\"} 4\n"
-                                 "h_seconds_bucket{runtime=\"deno\",le=\"+Inf\"} 5\n"
-                                 "h_seconds_sum{runtime=\"deno\"} 120.002002\n"
-                                 "h_seconds_count{runtime=\"deno\"} 5\n");
+                                 "h_seconds_bucket{runtime=\"deno\",le=\"120\"} 5\n"
+                                 "h_seconds_bucket{runtime=\"deno\",le=\"300\"} 5\n"
+                                 "h_seconds_bucket{runtime=\"deno\",le=\"+Inf\"} 6\n"
+                                 "h_seconds_sum{runtime=\"deno\"} 420.002003\n"
+                                 "h_seconds_count{runtime=\"deno\"} 6\n");
 }
 
 TEST(a_histogram_without_labels_has_those_of_its_buckets_alone) {
@@ -129,7 +132,7 @@ TEST(the_longest_times_are_counted) {
         exposition_histogram(&exposition, NULL, &histogram);
         text = exposition_take(&exposition);
         assert_contains(text,
-                        "h_bucket{le=\"60\"} 0\nh_bucket{le=\"+Inf\"} 2\nh_sum 18446744073709.551615\nh_count 2\n");
+                        "h_bucket{le=\"300\"} 0\nh_bucket{le=\"+Inf\"} 2\nh_sum 18446744073709.551615\nh_count 2\n");
 }
 
 TEST(what_does_not_fit_gives_no_text_instead_of_a_part) {

@@ -123,6 +123,32 @@ TEST(what_is_begun_without_gvisor_counts_even_if_its_client_leaves) {
         metrics_free(fixture.metrics);
 }
 
+TEST(sandboxes_that_are_not_gvisor_count) {
+        Fixture fixture;
+
+        fixture_init(&fixture);
+        assert_written(fixture.metrics, "\ntee_sandboxes_not_gvisor_total 0\n");
+        metrics_not_gvisor(fixture.metrics);
+        assert_written(fixture.metrics, "\ntee_sandboxes_not_gvisor_total 1\n");
+        assert_int_equal(metrics_executions(fixture.metrics), 0);
+        metrics_free(fixture.metrics);
+}
+
+TEST(times_that_nobody_can_have_used_do_not_take_a_counter_back) {
+        Result result = {.cpu_usec = UINT64_MAX, .queue_usec = UINT64_MAX, .total_usec = UINT64_MAX};
+        Fixture fixture;
+
+        fixture_init(&fixture);
+        for (size_t i = 0; i < 2; i++) {
+                metrics_execution_ended(fixture.metrics, "deno", &result);
+                assert_written(fixture.metrics,
+                               "\ntee_execution_cpu_seconds_total{runtime=\"deno\"} 18446744073709.551615\n");
+                assert_written(fixture.metrics,
+                               "\ntee_execution_duration_seconds_sum{runtime=\"deno\"} 18446744073709.551615\n");
+        }
+        metrics_free(fixture.metrics);
+}
+
 TEST(names_that_nobody_knows_add_no_series) {
         Fixture fixture;
         char name[64];
@@ -206,6 +232,8 @@ int main(void) {
                 cmocka_unit_test(an_execution_counts_once_with_its_times),
                 cmocka_unit_test(a_client_that_left_counts_as_cancelled_and_has_no_times),
                 cmocka_unit_test(what_is_begun_without_gvisor_counts_even_if_its_client_leaves),
+                cmocka_unit_test(sandboxes_that_are_not_gvisor_count),
+                cmocka_unit_test(times_that_nobody_can_have_used_do_not_take_a_counter_back),
                 cmocka_unit_test(names_that_nobody_knows_add_no_series),
                 cmocka_unit_test(a_reload_adds_runtimes_and_takes_nothing_back),
                 cmocka_unit_test(reloads_without_end_add_no_series_without_end),
