@@ -43,6 +43,13 @@ def targets():
     return [(panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel.get("targets", [])]
 
 
+def replaced(expression):
+    """A query as Grafana sends it."""
+    for variable, value in {"$instance": ".*", "$runtime": "deno", "$__rate_interval": "5m"}.items():
+        expression = expression.replace(variable, value)
+    return expression
+
+
 class Metrics(AgentTestCase):
     """What is spoken of is there."""
 
@@ -68,6 +75,23 @@ class Metrics(AgentTestCase):
         for variable in dashboard()["templating"]["list"]:
             if variable["type"] == "query":
                 self.assertLessEqual(metrics_in(variable["query"]["query"]), known)
+
+    def test_each_query_of_the_dashboard_finds_some(self):
+        now = Scrape(self.agent.get("/metrics").body.decode("utf-8"))
+        series = [{"series": "tee_up{instance='a'}", "values": "1x20"}]
+        for name, labels in now.samples:
+            pairs = "".join(f",{key}={json.dumps(value)}" for key, value in labels)
+            values = "1x20" if now.types.get(name) == "gauge" else "1+1x20"
+            name = f"tee_{name}" if name.startswith("process_") else name
+            series.append({"series": f"{name}{{instance='a'{pairs}}}", "values": values})
+        cases = [{"expr": f"count({replaced(expression)}) > bool 0", "eval_time": "15m",
+                  "exp_samples": [{"labels": "{}", "value": 1}]} for _, expression in targets()]
+        self.assertGreater(len(cases), 20)
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # JSON is YAML
+            json.dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": cases}]}, file)
+            file.flush()
+            said, status = promtool("test", "rules", file.name)
+        self.assertEqual(status, 0, said)
 
     def test_of_the_page_are_all(self):
         table = read(PAGE).split("## What there is")[1].split("## ")[0]
@@ -124,14 +148,11 @@ class Alerts(unittest.TestCase):
 
 class Dashboard(unittest.TestCase):
     def test_promtool_takes_each_query(self):
-        given = {"$instance": ".*", "$runtime": "deno", "$__rate_interval": "5m"}
         self.assertGreater(len(targets()), 20)
         rules = []
         for number, (_, expression) in enumerate(targets()):
-            for variable, value in given.items():
-                expression = expression.replace(variable, value)
-            self.assertNotIn("$", expression)
-            rules.append({"record": f"panel:{number}", "expr": expression})
+            self.assertNotIn("$", replaced(expression))
+            rules.append({"record": f"panel:{number}", "expr": replaced(expression)})
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # JSON is YAML
             json.dump({"groups": [{"name": "dashboard", "rules": rules}]}, file)
             file.flush()
